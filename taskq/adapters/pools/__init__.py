@@ -1,0 +1,1 @@
+"""Execution pools, a file for each."""

@@ -1,0 +1,1 @@
+"""Result stores, a file for each."""

@@ -1,0 +1,1 @@
+"""Signatures and what they become as messages; it sends nothing."""

@@ -1,0 +1,1 @@
+"""Every setting, as one typed table, and how values get into it."""

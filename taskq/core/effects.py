@@ -1,0 +1,109 @@
+"""Everything a worker can ask for.  A driver carries them out in order.
+
+``runtime/perform.py`` and ``taskq_testing/sim/node.py`` have one method for each.  Each is a
+point where the simulator may switch, fail or kill.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, TypeAlias
+
+from taskq.ports import EMPTY, Ending, EndingKind, Job, Settlement
+
+
+@dataclass(frozen=True, slots=True)
+class SetPrefetch:
+    """Tell the intake how many deliveries may be open at once; 0 means any number."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Tell the broker.  What follows in the list is done only when this has taken effect."""
+
+    settlements: tuple[Settlement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Give jobs to a slot."""
+
+    slot: int
+    jobs: tuple[Job, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Conclude:
+    """Make the ending of a job whose body is not run (any more), and feed it back.
+
+    The driver asks ``app.work`` for the ``Ending`` and hands it over as ``Happened((ending,))``.
+    """
+
+    job: Job
+    kind: EndingKind
+    reason: str
+    detail: Mapping[str, Any] = field(default=EMPTY)
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """One ended job: publish follow-ups, store the result, count the chord, then settle."""
+
+    job: Job
+    ending: Ending
+    settlement: Settlement | None
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Ended jobs, to be finished together where the broker can."""
+
+    finished: tuple[Finish, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """End a slot's process at once."""
+
+    slot: int
+    signal: int
+
+
+class Level(IntEnum):
+    """How loud a line in the log is; the numbers are those of ``logging``."""
+
+    DEBUG = 10
+    INFO = 20
+    WARNING = 30
+    ERROR = 40
+    CRITICAL = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Write one line to the worker's log.  ``what`` is a row of ``app.log.LINES``."""
+
+    level: Level
+    what: str
+    facts: Mapping[str, Any] = field(default=EMPTY)
+
+
+@dataclass(frozen=True, slots=True)
+class StopPool:
+    """No job follows."""
+
+    at_once: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """The worker is done."""
+
+    code: int
+
+
+Effect: TypeAlias = SetPrefetch | Settle | Run | Conclude | Commit | Kill | Say | StopPool | Exit

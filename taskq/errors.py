@@ -1,0 +1,360 @@
+"""Everything that taskq raises.  Each class words its own message.
+
+``args`` hold facts, not sentences, so that an error survives pickling and a result store.
+The names that Celery's users catch are here under the same names and bases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+__all__ = [
+    "AlreadyRegistered",
+    "AlwaysEagerIgnored",
+    "BackendError",
+    "BackendGetMetaError",
+    "BackendStoreError",
+    "BrokerLostError",
+    "CDeprecationWarning",
+    "CPendingDeprecationWarning",
+    "ChordError",
+    "ContentDisallowed",
+    "DecodeError",
+    "DuplicateNodenameWarning",
+    "DuplicateTaskNameWarning",
+    "EncodeError",
+    "FixupWarning",
+    "Ignore",
+    "ImproperlyConfigured",
+    "IncompleteStream",
+    "InvalidTaskError",
+    "MaxRetriesExceededError",
+    "NotConfigured",
+    "NotRegistered",
+    "OperationalError",
+    "QueueNotFound",
+    "Reject",
+    "RemoteError",
+    "Retry",
+    "SecurityError",
+    "SecurityWarning",
+    "SoftTimeLimitExceeded",
+    "TaskError",
+    "TaskPredicate",
+    "TaskRevokedError",
+    "TaskqError",
+    "TaskqWarning",
+    "Terminated",
+    "TimeLimitExceeded",
+    "TimeoutError",
+    "UnknownSettingError",
+    "UnknownSettingWarning",
+    "WorkerLostError",
+    "WorkerShutdown",
+    "WorkerTerminate",
+    "WrongSettingError",
+]
+
+
+class TaskqError(Exception):
+    """Base of what taskq raises."""
+
+
+class TaskqWarning(UserWarning):
+    """Base of what taskq warns of."""
+
+
+# -- warnings ------------------------------------------------------------------------------
+
+
+class AlwaysEagerIgnored(TaskqWarning):
+    """``send_task`` went to the broker although ``task_always_eager`` is on."""
+
+
+class DuplicateNodenameWarning(TaskqWarning):
+    """Two workers answer to one node name."""
+
+
+class DuplicateTaskNameWarning(TaskqWarning):
+    """Two functions were registered under one task name; the first one stays."""
+
+
+class FixupWarning(TaskqWarning):
+    """A fixup could not be loaded."""
+
+
+class NotConfigured(TaskqWarning):
+    """No configuration was found."""
+
+
+class SecurityWarning(TaskqWarning):
+    """Something is allowed that an attacker could use."""
+
+
+class UnknownSettingWarning(TaskqWarning):
+    """A setting was given under a name that no setting has."""
+
+
+class CDeprecationWarning(DeprecationWarning):
+    """Something will go in the next version."""
+
+
+class CPendingDeprecationWarning(PendingDeprecationWarning):
+    """Something will go in a later version."""
+
+
+# -- what a task body raises to say how it ends ----------------------------------------------
+
+
+class TaskPredicate(TaskqError):  # noqa: N818 - Celery's name
+    """Raised by a body to say how it ends; no failure."""
+
+
+class Ignore(TaskPredicate):
+    """Leave the state of this task alone."""
+
+
+class Reject(TaskPredicate):
+    """Give the message back to the broker."""
+
+    def __init__(self, reason: Any = None, requeue: bool = False) -> None:
+        super().__init__(reason, requeue)
+        self.reason, self.requeue = reason, requeue
+
+    def __repr__(self) -> str:
+        return f"reject requeue={self.requeue}: {self.reason}"
+
+
+class Retry(TaskPredicate):
+    """The task will run again."""
+
+    def __init__(
+        self,
+        message: str | None = None,
+        exc: BaseException | str | None = None,
+        when: Any = None,
+        is_eager: bool = False,
+        sig: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(message, exc, when, **kwargs)
+        self.message, self.when, self.is_eager, self.sig = message, when, is_eager, sig
+        self.exc: BaseException | None = exc if isinstance(exc, BaseException) else None
+        self.excs: str | None = repr(exc) if isinstance(exc, BaseException) else exc
+
+    def humanize(self) -> str:
+        """Say when: ``in 10s`` or ``at 2030-01-01 ...``."""
+        return f"in {self.when}s" if isinstance(self.when, int | float) else f"at {self.when}"
+
+    def __str__(self) -> str:
+        if self.message:
+            return self.message
+        return f"Retry {self.humanize()}" + (f": {self.excs}" if self.excs else "")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.message, self.exc or self.excs, self.when)
+
+
+# -- errors of tasks -------------------------------------------------------------------------
+
+
+class TaskError(TaskqError):
+    """Something is wrong with one task."""
+
+
+class AlreadyRegistered(TaskError):
+    """A task of that name exists already."""
+
+
+class ChordError(TaskError):
+    """A member of a chord's header failed, so its body does not run."""
+
+
+class IncompleteStream(TaskError):
+    """The end of a stream was found too early."""
+
+
+class InvalidTaskError(TaskError):
+    """A message is no task, or names one in a way that makes no sense."""
+
+
+class MaxRetriesExceededError(TaskError):
+    """No retry is left."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.task_args: Sequence[Any] = kwargs.pop("task_args", ())
+        self.task_kwargs: dict[str, Any] = kwargs.pop("task_kwargs", {})
+        super().__init__(*args)
+
+
+class NotRegistered(KeyError, TaskError):
+    """No task of that name is registered here."""
+
+    def __str__(self) -> str:
+        name = self.args[0] if self.args else None
+        return (
+            f"Task of kind {name!r} is not registered; "
+            "make sure that the module that defines it is imported (see `include` and `imports`)."
+        )
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+class QueueNotFound(KeyError, TaskError):
+    """A route names a queue that is not configured, and ``task_create_missing_queues`` is off."""
+
+
+class TaskRevokedError(TaskError):
+    """The task was revoked, or expired."""
+
+
+class TimeoutError(TaskError):  # noqa: A001 - Celery's name
+    """What was waited for did not come in time."""
+
+
+# -- errors of the application -----------------------------------------------------------------
+
+
+class ImproperlyConfigured(TaskqError):
+    """The configuration cannot be used as it is."""
+
+
+class UnknownSettingError(TaskqError, KeyError):
+    """A configuration value was asked for, or given, under a name that no setting has."""
+
+    def __init__(self, name: str, source: str, nearest: str | None = None) -> None:
+        super().__init__(name, source, nearest)
+        self.name, self.source, self.nearest = name, source, nearest
+
+    def __str__(self) -> str:
+        advice = f"did you mean {self.nearest!r}?" if self.nearest else "run `taskq report`."
+        return f"{self.source}: no setting is called {self.name!r}; {advice}"
+
+
+class WrongSettingError(ImproperlyConfigured):
+    """A setting has a value that cannot be of its type."""
+
+    def __init__(self, name: str, value: Any, expected: str, source: str) -> None:
+        super().__init__(name, value, expected, source)
+        self.name, self.value, self.expected, self.source = name, value, expected, source
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.name} must be {self.expected}, not {self.value!r}"
+
+
+class SecurityError(TaskqError):
+    """A message is not signed, or not by somebody who is trusted."""
+
+
+# -- errors of broker, codec and store -----------------------------------------------------------
+
+
+class OperationalError(TaskqError):
+    """The broker or the store did not do what was asked, in the time that it had.
+
+    What an adapter on kombu raises is kombu's ``OperationalError`` as well.
+    """
+
+
+class BrokerLostError(OperationalError):
+    """The connection to the broker is gone; deliveries that it had given may come again."""
+
+    def __init__(self, where: str, why: str) -> None:
+        super().__init__(where, why)
+        self.where, self.why = where, why
+
+    def __str__(self) -> str:
+        return f"lost the broker at {self.where}: {self.why}"
+
+
+class EncodeError(TaskqError):
+    """A value cannot be put into a message or a store."""
+
+
+class DecodeError(TaskqError):
+    """Bytes of a message or a store cannot be read."""
+
+
+class ContentDisallowed(DecodeError):
+    """The content type is not in ``accept_content``."""
+
+    def __init__(self, content_type: str, accepted: Sequence[str]) -> None:
+        super().__init__(content_type, tuple(accepted))
+        self.content_type, self.accepted = content_type, tuple(accepted)
+
+    def __str__(self) -> str:
+        listed = ", ".join(self.accepted) or "nothing"
+        return f"refused content type {self.content_type!r}; accept_content allows {listed}"
+
+
+class BackendError(Exception):
+    """The result store failed."""
+
+
+class BackendGetMetaError(BackendError):
+    """A result could not be read."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.task_id: str = kwargs.get("task_id", "")
+        super().__init__(*args)
+
+    def __repr__(self) -> str:
+        return f"{super().__repr__()} task_id:{self.task_id}"
+
+
+class BackendStoreError(BackendError):
+    """A result could not be stored."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.state: str = kwargs.get("state", "")
+        self.task_id: str = kwargs.get("task_id", "")
+        super().__init__(*args)
+
+    def __repr__(self) -> str:
+        return f"{super().__repr__()} state:{self.state} task_id:{self.task_id}"
+
+
+class RemoteError(TaskqError):
+    """Stands for an exception of another process whose class is not known here."""
+
+    def __init__(self, module: str, name: str, text: str) -> None:
+        super().__init__(module, name, text)
+        self.module, self.name, self.text = module, name, text
+
+    def __str__(self) -> str:
+        return f"{self.module}.{self.name}({self.text})"
+
+
+# -- errors of workers ---------------------------------------------------------------------------
+
+
+class WorkerLostError(Exception):
+    """The process that ran the task is gone."""
+
+
+class Terminated(Exception):  # noqa: N818 - Celery's name
+    """The process that ran the task was told to end."""
+
+
+class TimeLimitExceeded(Exception):  # noqa: N818 - Celery's name
+    """The hard time limit is over."""
+
+    def __str__(self) -> str:
+        return f"TimeLimitExceeded{self.args!r}"
+
+
+class SoftTimeLimitExceeded(Exception):  # noqa: N818 - Celery's name
+    """The soft time limit is over; raised in the body."""
+
+    def __str__(self) -> str:
+        return f"SoftTimeLimitExceeded{self.args!r}"
+
+
+class WorkerShutdown(SystemExit):  # noqa: N818 - Celery's name
+    """Raised to stop a worker warmly."""
+
+
+class WorkerTerminate(SystemExit):  # noqa: N818 - Celery's name
+    """Raised to stop a worker at once."""

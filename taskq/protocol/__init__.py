@@ -1,0 +1,1 @@
+"""Records to dicts and back; it sends nothing and knows no transport."""

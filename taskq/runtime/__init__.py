@@ -1,0 +1,1 @@
+"""Drives the core with the real ports; decides nothing."""

@@ -1,0 +1,1 @@
+"""Arithmetic on the times given to them; no clock."""

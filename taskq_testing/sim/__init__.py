@@ -1,0 +1,1 @@
+"""One thread, a virtual clock, in-memory models: the same worker, simulated."""
