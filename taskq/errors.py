@@ -107,7 +107,7 @@ class CPendingDeprecationWarning(PendingDeprecationWarning):
 # -- what a task body raises to say how it ends ----------------------------------------------
 
 
-class TaskPredicate(TaskqError):  # noqa: N818 - Celery's name
+class TaskPredicate(TaskqError):
     """Raised by a body to say how it ends; no failure."""
 
 
@@ -334,27 +334,27 @@ class WorkerLostError(Exception):
     """The process that ran the task is gone."""
 
 
-class Terminated(Exception):  # noqa: N818 - Celery's name
+class Terminated(Exception):
     """The process that ran the task was told to end."""
 
 
-class TimeLimitExceeded(Exception):  # noqa: N818 - Celery's name
+class TimeLimitExceeded(Exception):
     """The hard time limit is over."""
 
     def __str__(self) -> str:
         return f"TimeLimitExceeded{self.args!r}"
 
 
-class SoftTimeLimitExceeded(Exception):  # noqa: N818 - Celery's name
+class SoftTimeLimitExceeded(Exception):
     """The soft time limit is over; raised in the body."""
 
     def __str__(self) -> str:
         return f"SoftTimeLimitExceeded{self.args!r}"
 
 
-class WorkerShutdown(SystemExit):  # noqa: N818 - Celery's name
+class WorkerShutdown(SystemExit):
     """Raised to stop a worker warmly."""
 
 
-class WorkerTerminate(SystemExit):  # noqa: N818 - Celery's name
+class WorkerTerminate(SystemExit):
     """Raised to stop a worker at once."""

@@ -11,7 +11,7 @@ Ports are batched.  A batch of one is the ordinary case.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
@@ -500,11 +500,11 @@ class Pool(Protocol):
     def keeps_limits(self) -> tuple[bool, bool]:
         """Whether it keeps hard and soft time limits."""
 
-    def start(self, slots: int, run: Callable[[Job], Ending]) -> None:
+    def start(self, slots: int, run: JobRunner) -> None:
         """Make slots; each is usable when its ``SlotReady`` has come.
 
-        ``run`` never raises an ``Exception``.  A pool that can await uses ``run.awaitable(job)``
-        where ``run.is_async(job)`` says so (see ``JobRunner``).
+        ``run(job)`` never raises an ``Exception``.  A pool that can await uses
+        ``run.awaitable(job)`` where ``run.is_async(job)`` says so.
         """
 
     def submit(self, slot: int, jobs: Sequence[Job]) -> None:
@@ -534,6 +534,12 @@ class JobRunner(Protocol):
 
     def __call__(self, job: Job) -> Ending:
         """Run it here and now; a coroutine is run to its end on a loop of this thread."""
+
+    def begin_process(self) -> None:
+        """Called once in each new process of a pool, before its first job."""
+
+    def end_process(self, exitcode: int) -> None:
+        """Called once in each process of a pool that ends by itself, after its last job."""
 
     def is_async(self, job: Job) -> bool:
         """Whether its body is a coroutine function."""
