@@ -1,0 +1,77 @@
+"""How a run ended -> what the broker is told and what the log says, as a table.
+
+Read by ``WorkerCore`` when an ``Ending`` comes in.  What is stored and what is sent travels in
+the ``Ending`` itself, made by ``app.work`` where the body ran, because only there the body of
+the message is decoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, TypeAlias
+
+from taskq.core.effects import Level
+from taskq.core.traits import TaskTraits
+from taskq.ports import EndingKind, Verdict
+
+VerdictRule: TypeAlias = Callable[[TaskTraits | None], Verdict]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One row: the verdict under late acks, and the line in the log."""
+
+    late: VerdictRule
+    line: str
+    level: Level
+
+
+def _acknowledge(_: TaskTraits | None) -> Verdict:
+    return Verdict.ACK
+
+
+def _reject(_: TaskTraits | None) -> Verdict:
+    return Verdict.REJECT
+
+
+def _requeue(_: TaskTraits | None) -> Verdict:
+    return Verdict.REQUEUE
+
+
+def _after_failure(traits: TaskTraits | None) -> Verdict:
+    return Verdict.ACK if traits is None or traits.acks_on_failure else Verdict.REJECT
+
+
+def _after_timeout(traits: TaskTraits | None) -> Verdict:
+    return Verdict.ACK if traits is None or traits.acks_on_timeout else Verdict.REQUEUE
+
+
+OUTCOMES: Final[Mapping[EndingKind, Outcome]] = MappingProxyType(
+    {
+        EndingKind.SUCCEEDED: Outcome(_acknowledge, "task succeeded", Level.INFO),
+        EndingKind.FAILED: Outcome(_after_failure, "task failed", Level.ERROR),
+        EndingKind.RETRIED: Outcome(_acknowledge, "task retried", Level.INFO),
+        EndingKind.IGNORED: Outcome(_acknowledge, "task ignored", Level.INFO),
+        EndingKind.REPLACED: Outcome(_acknowledge, "task replaced", Level.INFO),
+        EndingKind.REJECTED: Outcome(_reject, "task rejected", Level.WARNING),
+        EndingKind.REQUEUED: Outcome(_requeue, "task requeued", Level.WARNING),
+        EndingKind.TIMED_OUT: Outcome(_after_timeout, "time limit", Level.ERROR),
+        EndingKind.REVOKED: Outcome(_acknowledge, "task revoked", Level.INFO),
+        EndingKind.LOST: Outcome(_acknowledge, "task lost", Level.ERROR),
+        EndingKind.UNKNOWN: Outcome(_reject, "unknown task", Level.ERROR),
+        EndingKind.MALFORMED: Outcome(_reject, "malformed message", Level.ERROR),
+    }
+)
+assert set(OUTCOMES) == set(EndingKind), "a kind of ending has no row"
+
+
+def verdict(kind: EndingKind, traits: TaskTraits | None, *, claimed: bool) -> Verdict:
+    """What the broker is told.  A claimed delivery never comes back: it can only be acknowledged."""
+    return Verdict.ACK if claimed else OUTCOMES[kind].late(traits)
+
+
+def redelivers_after_loss(traits: TaskTraits, *, claimed: bool) -> bool:
+    """Whether a delivery goes back to the broker when the process that ran it is lost."""
+    return not claimed and traits.reject_on_worker_lost is not False

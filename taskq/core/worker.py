@@ -1,0 +1,514 @@
+"""Decides what a worker does next.  Does none of it.
+
+``WorkerCore.handle(input, now)`` returns the effects that follow: acknowledge this, start that.
+``wake_at`` says when it wants to be called again though nothing happened.  A driver carries the
+effects out, in order, and reports back:
+
+* in production ``taskq.runtime.worker`` reads the broker, the pool and the real clock;
+* in a test ``taskq_testing.sim`` reads models, a seed and a clock that jumps.
+
+Owned here: slots, what waits for them, the stage of every delivery (``delivery.py`` has the
+table).  Not owned: what an ending means for the broker (``outcome.py``), how much to take and
+to hand out at once (``pace.py``), what a message says beyond its headers (``app.work``).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from heapq import heappop, heappush
+from typing import Any, Final
+
+from taskq.core.delivery import Entry, Event, Stage
+from taskq.core.effects import (
+    Commit,
+    Conclude,
+    Effect,
+    Exit,
+    Finish,
+    Level,
+    Run,
+    Say,
+    SetPrefetch,
+    Settle,
+    StopPool,
+)
+from taskq.core.inputs import (
+    Connected,
+    Delivered,
+    Disconnected,
+    Happened,
+    Input,
+    Stop,
+    StopAsked,
+    Woke,
+)
+from taskq.core.outcome import OUTCOMES, redelivers_after_loss, verdict
+from taskq.core.pace import Pace, prefetch_count
+from taskq.core.traits import TaskTraits
+from taskq.ports import (
+    Delivery,
+    Ending,
+    EndingKind,
+    Job,
+    JobStarted,
+    Malformed,
+    PoolEvent,
+    Reading,
+    Settlement,
+    SlotLost,
+    SlotReady,
+    Verdict,
+)
+
+# What of a body that is no message goes into the log.
+SHOWN_BYTES: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """What the worker was told at its start."""
+
+    prefetch_multiplier: int = 4
+    exact_prefetch: bool = False  # hold no more than can run
+    dispatch_budget_s: float = 0.005
+    narrate: bool = False  # lines about tasks that end well are wanted
+    announce: bool = False  # the pool is to say when each body begins
+    time_limit_s: float | None = None
+    soft_time_limit_s: float | None = None
+    zone: tzinfo = UTC  # of times in messages that name none
+
+
+class Slot:
+    """One place where a body runs, and what it was given."""
+
+    __slots__ = ("load_s", "number", "pid", "tokens")
+
+    def __init__(self, number: int, pid: int) -> None:
+        self.number, self.pid = number, pid
+        self.tokens: dict[int, float] = {}  # token -> seconds it was expected to take
+        self.load_s = 0.0
+
+    def add(self, token: int, expected_s: float) -> None:
+        """It was given a job."""
+        self.tokens[token] = expected_s
+        self.load_s += expected_s
+
+    def remove(self, token: int) -> None:
+        """A job of it has ended."""
+        expected_s = self.tokens.pop(token, None)
+        if expected_s is None:
+            return
+        self.load_s = self.load_s - expected_s if self.tokens else 0.0
+
+
+class WorkerCore:
+    """A worker, without its hands."""
+
+    def __init__(self, options: WorkerOptions, traits: Callable[[str], TaskTraits | None]) -> None:
+        self._options = options
+        self._traits = traits
+        self._pace = Pace(options.dispatch_budget_s)
+        self._entries: dict[int, Entry] = {}
+        self._held: list[tuple[float, int]] = []  # heap of (elapsed time when due, token)
+        self._held_count = 0
+        self._ready: deque[int] = deque()
+        self._slots: dict[int, Slot] = {}
+        self._prefetch: int | None = None
+        self._stopping: Stop | None = None
+        self._exited = False
+        self._now = Reading(0.0, 0.0)
+        self._handlers: dict[type[Any], Callable[[Any, list[Effect]], None]] = {
+            Delivered: self._delivered,
+            Happened: self._happened,
+            Woke: self._woke,
+            Disconnected: self._disconnected,
+            Connected: self._connected,
+            StopAsked: self._stop_asked,
+        }
+
+    # -- what a driver calls --------------------------------------------------------------
+
+    def handle(self, happened: Input, now: Reading) -> list[Effect]:
+        """Say what follows from one input."""
+        self._now = now
+        effects: list[Effect] = []
+        self._handlers[type(happened)](happened, effects)
+        if self._stopping is None:
+            self._hand_out(effects)
+            self._adjust_prefetch(effects)
+        else:
+            self._leave_when_done(effects)
+        return effects
+
+    @property
+    def wake_at(self) -> float | None:
+        """When to send ``Woke``, on the clock of ``Reading.elapsed_s``."""
+        return self._held[0][0] if self._held else None
+
+    @property
+    def takes(self) -> bool:
+        """Whether messages are wanted at all."""
+        return self._stopping is None
+
+    @property
+    def active(self) -> Sequence[Job]:
+        """What was given to slots and has not ended."""
+        return [e.job for e in self._entries.values() if e.stage is Stage.RUNNING]
+
+    @property
+    def waiting(self) -> Sequence[Job]:
+        """What waits for a slot or for its time."""
+        return [e.job for e in self._entries.values() if e.stage in (Stage.READY, Stage.HELD)]
+
+    # -- deliveries come ------------------------------------------------------------------
+
+    def _delivered(self, happened: Delivered, effects: list[Effect]) -> None:
+        refused: list[Settlement] = []
+        for delivery in happened.deliveries:
+            if isinstance(delivery, Malformed):
+                self._refuse(delivery.tag, delivery.reason, delivery.raw, refused, effects)
+            elif self._stopping is not None:
+                refused.append(Settlement(delivery.tag, Verdict.REQUEUE))
+            else:
+                self._admit(delivery, refused, effects)
+        if refused:
+            effects.append(Settle(tuple(refused)))
+
+    def _refuse(
+        self, tag: int, reason: str, raw: bytes, refused: list[Settlement], effects: list[Effect]
+    ) -> None:
+        refused.append(Settlement(tag, Verdict.REJECT, reason))
+        shown = bytes(raw[:SHOWN_BYTES])
+        effects.append(
+            Say(Level.ERROR, "malformed message", {"reason": reason, "raw": shown, "id": None})
+        )
+
+    def _admit(self, delivery: Delivery, refused: list[Settlement], effects: list[Effect]) -> None:
+        headers = delivery.message.headers
+        try:
+            due_s = self._instant(headers.get("eta"))
+            expires_s = self._instant(headers.get("expires"))
+            limits = _limits(headers.get("timelimit"))
+        except (TypeError, ValueError) as error:
+            reason = f"bad time in the headers: {error}"
+            self._refuse(delivery.tag, reason, delivery.message.body, refused, effects)
+            return
+        traits = self._traits(str(headers["task"]))
+        entry = Entry(delivery, self._job(delivery, traits, limits), traits)
+        self._entries[delivery.tag] = entry
+        entry.due_s, entry.expires_s = due_s, expires_s
+        if self._options.narrate:
+            facts = {"name": entry.task_name, "id": headers.get("id")}
+            effects.append(Say(Level.INFO, "task received", facts))
+        if traits is None:
+            self._conclude(entry, EndingKind.UNKNOWN, entry.task_name, effects)
+        elif self._expired(entry):
+            self._conclude(entry, EndingKind.REVOKED, "expired", effects)
+        elif due_s is not None and due_s > self._now.wall_s:
+            self._hold(entry)
+        else:
+            self._ready.append(delivery.tag)
+
+    def _job(
+        self,
+        delivery: Delivery,
+        traits: TaskTraits | None,
+        limits: tuple[float | None, float | None],
+    ) -> Job:
+        message, options = delivery.message, self._options
+        hard, soft = limits
+        if traits is not None:
+            hard = hard or traits.time_limit_s or options.time_limit_s
+            soft = soft or traits.soft_time_limit_s or options.soft_time_limit_s
+        return Job(
+            delivery.tag,
+            message.headers,
+            message.body,
+            message.content_type,
+            message.content_encoding,
+            message.properties,
+            {
+                "exchange": delivery.exchange,
+                "routing_key": delivery.routing_key,
+                "priority": message.properties.get("priority"),
+                "redelivered": delivery.redelivered,
+            },
+            hard,
+            soft,
+            options.announce,
+        )
+
+    def _instant(self, text: str | None) -> float | None:
+        if text is None:
+            return None
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=self._options.zone)
+        return moment.timestamp()
+
+    def _expired(self, entry: Entry) -> bool:
+        return entry.expires_s is not None and entry.expires_s <= self._now.wall_s
+
+    # -- waiting for a time ---------------------------------------------------------------
+
+    def _hold(self, entry: Entry) -> None:
+        assert entry.due_s is not None
+        entry.stage = Stage.HELD
+        self._held_count += 1
+        self._hold_until(entry.job.token, entry.due_s)
+
+    def _hold_until(self, token: int, due_s: float) -> None:
+        heappush(self._held, (self._now.elapsed_s + (due_s - self._now.wall_s), token))
+
+    def _woke(self, _: Woke, effects: list[Effect]) -> None:
+        while self._held and self._held[0][0] <= self._now.elapsed_s:
+            token = heappop(self._held)[1]
+            entry = self._entries.get(token)
+            if entry is None or entry.stage is not Stage.HELD:
+                continue
+            assert entry.due_s is not None
+            if entry.due_s > self._now.wall_s:  # the wall clock was set back meanwhile
+                self._hold_until(token, entry.due_s)
+                continue
+            self._held_count -= 1
+            if self._expired(entry):
+                self._conclude(entry, EndingKind.REVOKED, "expired", effects)
+            else:
+                entry.move(Event.DUE)
+                self._ready.append(token)
+
+    # -- handing out ----------------------------------------------------------------------
+
+    def _hand_out(self, effects: list[Effect]) -> None:
+        if not self._ready:
+            return
+        claims: list[Settlement] = []
+        runs: list[Run] = []
+        open_slots = [s for s in self._slots.values() if s.load_s < self._pace.budget_s]
+        open_slots.sort(key=lambda slot: slot.load_s)
+        for place, slot in enumerate(open_slots):
+            share = -(-len(self._ready) // (len(open_slots) - place))
+            jobs = self._batch(slot, share, claims, effects)
+            if jobs:
+                runs.append(Run(slot.number, tuple(jobs)))
+        if claims:
+            effects.append(Settle(tuple(claims)))
+        effects.extend(runs)
+
+    def _batch(
+        self, slot: Slot, share: int, claims: list[Settlement], effects: list[Effect]
+    ) -> list[Job]:
+        jobs: list[Job] = []
+        budget_s, expect_s = self._pace.budget_s, self._pace.expect_s
+        while self._ready and len(jobs) < share:
+            entry = self._entries[self._ready[0]]
+            expected_s = expect_s(entry.task_name)
+            # The first job of an idle slot goes out however long it takes.
+            if slot.tokens and slot.load_s + expected_s > budget_s:
+                break
+            self._ready.popleft()
+            if self._expired(entry):
+                self._conclude(entry, EndingKind.REVOKED, "expired", effects)
+                continue
+            entry.move(Event.DISPATCHED)
+            token = entry.job.token
+            entry.slot = slot.number
+            slot.add(token, expected_s)
+            assert entry.traits is not None, "a task without traits is concluded, never run"
+            if not entry.traits.acks_late and not entry.claimed:
+                entry.claimed = True
+                claims.append(Settlement(token, Verdict.CLAIM))
+            jobs.append(entry.job)
+        return jobs
+
+    def _adjust_prefetch(self, effects: list[Effect]) -> None:
+        count = prefetch_count(
+            slots=len(self._slots),
+            multiplier=self._options.prefetch_multiplier,
+            held=self._held_count,
+            ahead=self._pace.ahead(),
+            exact=self._options.exact_prefetch,
+        )
+        if count != self._prefetch:
+            self._prefetch = count
+            effects.append(SetPrefetch(count))
+
+    # -- news from the pool ---------------------------------------------------------------
+
+    def _happened(self, happened: Happened, effects: list[Effect]) -> None:
+        finished: list[Finish] = []
+        said: list[Effect] = []
+        for event in happened.events:
+            if type(event) is Ending:
+                self._ended(event, finished, said)
+            else:
+                self._slot_news(event, effects)
+        if finished:
+            effects.append(Commit(tuple(finished)))
+        effects.extend(said)
+
+    def _slot_news(self, event: PoolEvent, effects: list[Effect]) -> None:
+        if isinstance(event, SlotReady):
+            self._slots[event.slot] = Slot(event.slot, event.pid)
+        elif isinstance(event, SlotLost):
+            self._slot_lost(event, effects)
+        else:
+            assert isinstance(event, JobStarted)
+
+    def _ended(self, ending: Ending, finished: list[Finish], said: list[Effect]) -> None:
+        entry = self._entries.pop(ending.token, None)
+        if entry is None:
+            return  # it was given up meanwhile, at a cold stop
+        if entry.slot is not None:
+            slot = self._slots.get(entry.slot)
+            if slot is not None:
+                slot.remove(ending.token)
+            self._pace.learn(entry.task_name, ending.runtime_s)
+        orphaned = entry.stage is Stage.ORPHANED
+        entry.move(Event.ENDED)
+        self._tell(entry, ending, orphaned=orphaned, said=said)
+        if orphaned:
+            return  # another worker has it now; what this run did must not count twice
+        what = verdict(ending.kind, entry.traits, claimed=entry.claimed)
+        settlement = Settlement(
+            ending.token, what, ending.summary if what is Verdict.REJECT else ""
+        )
+        finished.append(Finish(entry.job, ending, settlement))
+
+    def _tell(self, entry: Entry, ending: Ending, *, orphaned: bool, said: list[Effect]) -> None:
+        outcome = OUTCOMES[ending.kind]
+        level = Level.INFO if ending.expected else outcome.level
+        if orphaned:
+            level = Level.WARNING
+        if level <= Level.INFO and not self._options.narrate:
+            return
+        facts = {
+            "name": entry.task_name,
+            "id": entry.job.headers.get("id"),
+            "runtime_s": ending.runtime_s,
+            "summary": ending.summary,
+            "traceback": "" if ending.expected else ending.traceback,
+        }
+        said.append(Say(level, "late result refused" if orphaned else outcome.line, facts))
+
+    def _slot_lost(self, lost: SlotLost, effects: list[Effect]) -> None:
+        self._slots.pop(lost.slot, None)
+        for token in reversed(lost.unstarted):
+            self._take_back(token)
+        requeued: list[Settlement] = []
+        for token in lost.started:
+            entry = self._entries.get(token)
+            if entry is not None:
+                self._body_lost(entry, lost.reason, requeued, effects)
+        if requeued:
+            effects.append(Settle(tuple(requeued)))
+        if not lost.expected and not lost.started:
+            facts = {"slot": lost.slot, "reason": lost.reason}
+            effects.append(Say(Level.ERROR, "process lost", facts))
+
+    def _take_back(self, token: int) -> None:
+        entry = self._entries.get(token)
+        if entry is None:
+            return
+        entry.slot = None
+        entry.move(Event.RETURNED)
+        if entry.stage is Stage.READY:
+            self._ready.appendleft(token)
+        else:
+            del self._entries[token]
+
+    def _body_lost(
+        self, entry: Entry, reason: str, requeued: list[Settlement], effects: list[Effect]
+    ) -> None:
+        entry.slot = None
+        assert entry.traits is not None, "only registered tasks are given to slots"
+        if entry.stage is Stage.ORPHANED:
+            entry.move(Event.CONCLUDED)
+            del self._entries[entry.job.token]
+        elif redelivers_after_loss(entry.traits, claimed=entry.claimed):
+            entry.move(Event.HANDED_BACK)
+            del self._entries[entry.job.token]
+            requeued.append(Settlement(entry.job.token, Verdict.REQUEUE, reason))
+            facts = {
+                "name": entry.task_name,
+                "id": entry.job.headers.get("id"),
+                "reason": reason,
+            }
+            effects.append(Say(Level.ERROR, "worker lost, redelivered", facts))
+        else:
+            self._conclude(entry, EndingKind.LOST, reason, effects)
+
+    def _conclude(self, entry: Entry, kind: EndingKind, reason: str, effects: list[Effect]) -> None:
+        entry.move(Event.CONCLUDED)
+        effects.append(Conclude(entry.job, kind, reason))
+
+    # -- the connection -------------------------------------------------------------------
+
+    def _disconnected(self, happened: Disconnected, effects: list[Effect]) -> None:
+        effects.append(Say(Level.DEBUG, "disconnected", {"kept": happened.keeps_deliveries}))
+        if happened.keeps_deliveries:
+            return
+        for token, entry in list(self._entries.items()):
+            if entry.claimed:
+                continue  # the broker has long forgotten it; nobody else will get it
+            entry.move(Event.CONNECTION_LOST)
+            if entry.stage is Stage.SETTLED:
+                del self._entries[token]
+        self._ready = deque(token for token in self._ready if token in self._entries)
+        self._held.clear()
+        self._held_count = 0
+
+    def _connected(self, _: Connected, effects: list[Effect]) -> None:
+        effects.append(Say(Level.INFO, "broker connected"))
+        self._prefetch = None  # a new connection knows nothing of the old window
+
+    # -- stopping -------------------------------------------------------------------------
+
+    def _stop_asked(self, happened: StopAsked, effects: list[Effect]) -> None:
+        if self._stopping is not None and self._stopping.value >= happened.how.value:
+            return
+        self._stopping = happened.how
+        line = "warm shutdown" if happened.how is Stop.WARM else "cold shutdown"
+        running = len(self.active)
+        effects.append(Say(Level.WARNING, line, {"running": running}))
+        self._hand_back((Stage.HELD, Stage.READY), effects)
+        if happened.how is Stop.COLD:
+            self._hand_back((Stage.RUNNING, Stage.ENDING, Stage.ORPHANED), effects)
+
+    def _hand_back(self, stages: Iterable[Stage], effects: list[Effect]) -> None:
+        settlements: list[Settlement] = []
+        for token, entry in list(self._entries.items()):
+            if entry.stage not in stages:
+                continue
+            if entry.claimed and entry.stage is Stage.READY:
+                continue  # it can only run here
+            orphaned = entry.stage is Stage.ORPHANED
+            entry.move(Event.HANDED_BACK)
+            del self._entries[token]
+            if not entry.claimed and not orphaned:
+                settlements.append(Settlement(token, Verdict.REQUEUE, "the worker stopped"))
+        self._ready = deque(token for token in self._ready if token in self._entries)
+        self._held.clear()
+        self._held_count = 0
+        if settlements:
+            effects.append(Settle(tuple(settlements)))
+
+    def _leave_when_done(self, effects: list[Effect]) -> None:
+        if self._stopping is Stop.WARM:
+            self._hand_out(effects)  # what is claimed and came back from a lost slot
+        if self._entries or self._exited:
+            return
+        self._exited = True
+        effects.append(StopPool(at_once=self._stopping is Stop.COLD))
+        effects.append(Exit(0))
+
+
+def _limits(pair: Any) -> tuple[float | None, float | None]:
+    """Read ``timelimit``: hard, soft."""
+    if not pair:
+        return None, None
+    hard, soft = pair
+    return (None if hard is None else float(hard)), (None if soft is None else float(soft))
