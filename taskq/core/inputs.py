@@ -40,6 +40,8 @@ class Disconnected:
     """The connection to the broker is gone."""
 
     keeps_deliveries: bool  # True: leases go on; False: the broker gives them to others
+    # Jobs of a ``Run`` that was not carried out, because what stood before it failed.
+    not_run: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ assert set(OUTCOMES) == set(EndingKind), "a kind of ending has no row"
 
 
 def verdict(kind: EndingKind, traits: TaskTraits | None, *, claimed: bool) -> Verdict:
-    """What the broker is told.  A claimed delivery never comes back: it can only be acknowledged."""
+    """What the broker is told.  A claimed delivery can only be acknowledged."""
     return Verdict.ACK if claimed else OUTCOMES[kind].late(traits)
 
 

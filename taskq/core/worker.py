@@ -449,6 +449,8 @@ class WorkerCore:
 
     def _disconnected(self, happened: Disconnected, effects: list[Effect]) -> None:
         effects.append(Say(Level.DEBUG, "disconnected", {"kept": happened.keeps_deliveries}))
+        for token in happened.not_run:
+            self._drop(token)
         if happened.keeps_deliveries:
             return
         for token, entry in list(self._entries.items()):
@@ -460,6 +462,13 @@ class WorkerCore:
         self._ready = deque(token for token in self._ready if token in self._entries)
         self._held.clear()
         self._held_count = 0
+
+    def _drop(self, token: int) -> None:
+        """Forget a job that reached no slot; the broker has it still, and gives it out again."""
+        entry = self._entries.pop(token)
+        slot = None if entry.slot is None else self._slots.get(entry.slot)
+        if slot is not None:
+            slot.remove(token)
 
     def _connected(self, _: Connected, effects: list[Effect]) -> None:
         effects.append(Say(Level.INFO, "broker connected"))

@@ -1,0 +1,149 @@
+"""Carries out the effects that the core asks for: one method for each.
+
+Called by ``runtime.worker``; the simulated twin is ``taskq_testing/sim/node.py``.  It decides
+nothing.  When the broker is lost in the middle of a list, what was not carried out stays in
+``pending`` and is carried out after the connection is back, or dropped by ``forsake``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from taskq.app.log import say
+from taskq.app.work import Work
+from taskq.core.effects import (
+    Commit,
+    Conclude,
+    Effect,
+    Exit,
+    Finish,
+    Kill,
+    Run,
+    Say,
+    SetPrefetch,
+    Settle,
+    StopPool,
+)
+from taskq.ports import Completion, Ending, Intake, Pool, PoolEvent, ResultStore, Verdict
+
+
+class Performer:
+    """The hands of one worker."""
+
+    def __init__(
+        self, *, intake: Intake, pool: Pool, store: ResultStore, work: Work, log: logging.Logger
+    ) -> None:
+        self._intake, self._pool, self._store, self._work = intake, pool, store, work
+        self._log: Final = log
+        self._concluded: list[PoolEvent] = []
+        self.pending: deque[Effect] = deque()
+        self.exit_code: int | None = None
+        self._methods: dict[type[Any], Callable[[Any], None]] = {
+            SetPrefetch: self._set_prefetch,
+            Settle: self._settle,
+            Run: self._run,
+            Conclude: self._conclude,
+            Commit: self._commit,
+            Kill: self._kill,
+            Say: self._say,
+            StopPool: self._stop_pool,
+            Exit: self._exit,
+        }
+
+    def perform(self, effects: Iterable[Effect] = ()) -> list[PoolEvent]:
+        """Carry out what is pending, then these; returns endings that were concluded on the way.
+
+        Raises ``BrokerLostError`` with the effect that met it first in ``pending``.
+        """
+        pending = self.pending
+        pending.extend(effects)
+        while pending:
+            effect = pending[0]
+            if type(effect) is Commit and len(pending) > 1 and type(pending[1]) is Settle:
+                # One round trip for both: what ended is committed, what follows is claimed.
+                self._commit_and_settle(effect, pending[1])
+                pending.popleft()
+            else:
+                self._methods[type(effect)](effect)
+            pending.popleft()
+        concluded, self._concluded = self._concluded, []
+        return concluded
+
+    def forsake(self) -> tuple[int, ...]:
+        """The broker took everything back: drop what is pending of it.
+
+        Returns the tokens of jobs that reached no slot because of it.
+        """
+        not_run: list[int] = []
+        kept: deque[Effect] = deque()
+        for effect in self.pending:
+            if isinstance(effect, Run):
+                not_run.extend(job.token for job in effect.jobs)
+            elif isinstance(effect, Commit):
+                kept.append(effect)
+            elif not isinstance(effect, Settle | SetPrefetch):
+                kept.append(effect)
+        self.pending = kept
+        return tuple(not_run)
+
+    # -- one method for each effect ----------------------------------------------------------
+
+    def _set_prefetch(self, effect: SetPrefetch) -> None:
+        self._intake.set_prefetch(effect.count)
+
+    def _settle(self, effect: Settle) -> None:
+        self._intake.settle(effect.settlements)
+
+    def _run(self, effect: Run) -> None:
+        self._pool.submit(effect.slot, effect.jobs)
+
+    def _conclude(self, effect: Conclude) -> None:
+        self._concluded.append(
+            self._work.conclude(effect.job, effect.kind, effect.reason, effect.detail)
+        )
+
+    def _commit(self, effect: Commit) -> None:
+        self._intake.commit(self._completions(effect), self._store)
+
+    def _commit_and_settle(self, commit: Commit, settle: Settle) -> None:
+        completions = self._completions(commit)
+        completions += [Completion(settlement=one) for one in settle.settlements]
+        self._intake.commit(completions, self._store)
+
+    def _completions(self, effect: Commit) -> list[Completion]:
+        completions: list[Completion] = []
+        for finish in effect.finished:
+            ending = finish.ending
+            if ending.chord is not None:
+                self._finish_chord_member(finish, ending)
+                completions.append(Completion(settlement=finish.settlement))
+            else:
+                completions.append(Completion(ending.follow_ups, ending.result, finish.settlement))
+        return completions
+
+    def _finish_chord_member(self, finish: Finish, ending: Ending) -> None:
+        # Stored and counted before it is settled: killed in between, the member comes again, is
+        # not counted twice, and the body is sent by whoever sees the count complete.
+        assert ending.chord is not None
+        done_elsewhere = finish.settlement is None or finish.settlement.verdict is Verdict.REQUEUE
+        if done_elsewhere:
+            return
+        self._intake.commit([Completion(ending.follow_ups, ending.result)], self._store)
+        progress = self._store.count_chord(ending.chord)
+        if progress.size is not None and progress.done >= progress.size:
+            self._work.finish_chord(finish.job, ending.chord)
+
+    def _kill(self, effect: Kill) -> None:
+        self._pool.terminate(effect.slot, effect.signal)
+
+    def _say(self, effect: Say) -> None:
+        say(self._log, effect)
+
+    def _stop_pool(self, effect: StopPool) -> None:
+        self._pool.stop(at_once=effect.at_once)
+
+    def _exit(self, effect: Exit) -> None:
+        self.exit_code = effect.code
