@@ -76,7 +76,7 @@ class Message:
     content_type: str
     content_encoding: str
     # correlation_id, reply_to, delivery_mode, priority, expiration (text, ms), and what else came
-    properties: Mapping[str, Any] = EMPTY
+    properties: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class ExchangeSpec:
     type: str = "direct"
     durable: bool = True
     auto_delete: bool = False
-    arguments: Mapping[str, Any] = EMPTY
+    arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class QueueSpec:
     message_ttl_s: float | None = None
     max_priority: int | None = None
     # sent as x-... arguments of the declaration
-    arguments: Mapping[str, Any] = EMPTY
+    arguments: Mapping[str, Any] = field(default_factory=dict)
     # further (exchange, routing key) pairs that this queue is bound to
     bindings: tuple[tuple[ExchangeSpec, str], ...] = ()
     no_ack: bool = False

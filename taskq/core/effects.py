@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, TypeAlias
 
-from taskq.ports import EMPTY, Ending, EndingKind, Job, Settlement
+from taskq.ports import Ending, EndingKind, Job, Settlement
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Conclude:
     job: Job
     kind: EndingKind
     reason: str
-    detail: Mapping[str, Any] = field(default=EMPTY)
+    detail: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Say:
 
     level: Level
     what: str
-    facts: Mapping[str, Any] = field(default=EMPTY)
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
