@@ -1,0 +1,124 @@
+"""What a task knows of the call that it carries out: ``self.request``.
+
+``run_task`` fills one from the headers and the body of a message, ``Task.apply`` from its
+options; a direct call has an empty one.  It holds values and asks nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["Context"]
+
+# Attributes of a request that are options of the same call under another name.
+_OPTION_OF: Mapping[str, str] = {
+    "task_id": "id",
+    "root_id": "root_id",
+    "parent_id": "parent_id",
+    "group_id": "group",
+    "group_index": "group_index",
+    "shadow": "shadow",
+    "chord": "chord",
+    "chain": "chain",
+    "link": "callbacks",
+    "link_error": "errbacks",
+    "expires": "expires",
+    "headers": "headers",
+    "retries": "retries",
+    "reply_to": "reply_to",
+    "replaced_task_nesting": "replaced_task_nesting",
+    "origin": "origin",
+}
+
+
+class Context:
+    """The request of one run of a task.  What was not sent reads as the default of the class."""
+
+    # Not in the message: what the worker adds.
+    _children: list[Any] | None = None
+    _protected = 0
+    hostname: str | None = None
+    delivery_info: dict[str, Any] | None = None
+    is_eager = False
+    called_directly = True
+    logfile: Any = None
+    loglevel: Any = None
+
+    id: str | None = None
+    task: str | None = None
+    lang: str | None = None
+    shadow: str | None = None
+    args: Any = None
+    kwargs: dict[str, Any] | None = None
+    argsrepr: str | None = None
+    kwargsrepr: str | None = None
+    root_id: str | None = None
+    parent_id: str | None = None
+    group: str | None = None
+    group_index: int | None = None
+    taskset: str | None = None  # what ``group`` was called
+    chord: Any = None
+    chain: Any = None
+    callbacks: Any = None
+    errbacks: Any = None
+    retries = 0
+    eta: str | None = None
+    expires: Any = None
+    timelimit: Any = None
+    time_limit: float | None = None
+    soft_time_limit: float | None = None
+    ignore_result = False
+    origin: str | None = None
+    reply_to: str | None = None
+    correlation_id: str | None = None
+    replaced_task_nesting = 0
+    headers: dict[str, Any] | None = None
+    properties: Mapping[str, Any] | None = None
+    stamped_headers: list[str] | None = None
+    stamps: Mapping[str, Any] | None = None
+    utc: bool | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.update(*args, **kwargs)
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        """Set attributes from mappings."""
+        self.__dict__.update(*args, **kwargs)
+
+    def clear(self) -> None:
+        """Forget everything that was set."""
+        self.__dict__.clear()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return an attribute, also one that no class default names."""
+        return getattr(self, key, default)
+
+    def __repr__(self) -> str:
+        return f"<Context: {self.__dict__!r}>"
+
+    @property
+    def children(self) -> list[Any]:
+        """Results of the tasks that were sent from here."""
+        if self._children is None:
+            self._children = []
+        return self._children
+
+    @children.setter
+    def children(self, value: list[Any]) -> None:
+        self._children = value
+
+    def as_execution_options(self) -> dict[str, Any]:
+        """Return the options of ``apply_async`` that make the same call again."""
+        options = {option: getattr(self, name) for option, name in _OPTION_OF.items()}
+        hard, soft = self.timelimit or (None, None)
+        options.update(time_limit=hard, soft_time_limit=soft)
+        if self.stamps and self.stamped_headers:
+            options.update(stamped_headers=self.stamped_headers, **self.stamps)
+        return options
+
+    def __getstate__(self) -> dict[str, Any]:
+        return dict(self.__dict__)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
