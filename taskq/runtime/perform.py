@@ -82,8 +82,6 @@ class Performer:
         for effect in self.pending:
             if isinstance(effect, Run):
                 not_run.extend(job.token for job in effect.jobs)
-            elif isinstance(effect, Commit):
-                kept.append(effect)
             elif not isinstance(effect, Settle | SetPrefetch):
                 kept.append(effect)
         self.pending = kept
