@@ -15,7 +15,7 @@ to hand out at once (``pace.py``), what a message says beyond its headers (``app
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from heapq import heappop, heappush
@@ -483,21 +483,26 @@ class WorkerCore:
         line = "warm shutdown" if happened.how is Stop.WARM else "cold shutdown"
         running = len(self.active)
         effects.append(Say(Level.WARNING, line, {"running": running}))
-        self._hand_back((Stage.HELD, Stage.READY), effects)
-        if happened.how is Stop.COLD:
-            self._hand_back((Stage.RUNNING, Stage.ENDING, Stage.ORPHANED), effects)
+        self._hand_back(effects, cold=happened.how is Stop.COLD)
 
-    def _hand_back(self, stages: Iterable[Stage], effects: list[Effect]) -> None:
+    def _hand_back(self, effects: list[Effect], *, cold: bool) -> None:
+        """Give back what waits, or, at a cold stop, whatever is here."""
         settlements: list[Settlement] = []
         for token, entry in list(self._entries.items()):
-            if entry.stage not in stages:
+            waits = entry.stage in (Stage.HELD, Stage.READY)
+            # Claimed and taken back from a lost slot: a warm stop lets it run, as it can only here.
+            if not cold and (not waits or entry.claimed):
                 continue
-            if entry.claimed and entry.stage is Stage.READY:
-                continue  # it can only run here
             orphaned = entry.stage is Stage.ORPHANED
             entry.move(Event.HANDED_BACK)
             del self._entries[token]
-            if not entry.claimed and not orphaned:
+            if orphaned:
+                continue
+            if entry.claimed and not waits:
+                # Its body may have begun, so it must not run again; but it is not lost silently.
+                reason = "the worker was stopped cold while the body may have run"
+                settlements.append(Settlement(token, Verdict.REJECT, reason))
+            else:
                 settlements.append(Settlement(token, Verdict.REQUEUE, "the worker stopped"))
         self._ready = deque(token for token in self._ready if token in self._entries)
         self._held.clear()
