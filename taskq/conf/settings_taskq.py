@@ -1,0 +1,41 @@
+"""Settings that Celery does not have."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from taskq.conf.kinds import INTEGER, SECONDS, Setting
+
+ROWS: Final = (
+    Setting(
+        "taskq_lease_s",
+        SECONDS,
+        60.0,
+        "Seconds after which the unfinished messages of a worker that stopped renewing are given"
+        " to others.",
+    ),
+    Setting(
+        "taskq_delivery_limit",
+        INTEGER,
+        20,
+        "How often a message is given out before it goes to the dead-letter queue.",
+    ),
+    Setting(
+        "taskq_publish_timeout_s",
+        SECONDS,
+        10.0,
+        "The longest that a call which publishes may take, in seconds.",
+    ),
+    Setting(
+        "taskq_dispatch_budget_s",
+        SECONDS,
+        0.005,
+        "How many seconds of expected work a child of the pool is given in one batch.",
+    ),
+    Setting(
+        "taskq_max_body_bytes",
+        INTEGER,
+        268435456,
+        "The largest body, decompressed, that is accepted; a larger one is malformed.",
+    ),
+)
