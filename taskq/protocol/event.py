@@ -1,0 +1,72 @@
+"""Events: what workers and clients tell about tasks and themselves.
+
+A record, its form on the wire, and back.  Nobody is told anything here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from taskq.errors import DecodeError
+
+__all__ = ["BATCH_ROUTING_KEY", "Event", "event_body", "read_events", "routing_key", "batch_body"]
+
+BATCH_ROUTING_KEY: Final = "task.multi"
+_FRAME: Final = frozenset({"hostname", "utcoffset", "pid", "clock", "timestamp", "type"})
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event.  ``fields`` are what its type adds, in the order in which they are sent."""
+
+    type: str
+    hostname: str
+    timestamp: float
+    clock: int = 0
+    pid: int | None = None
+    utcoffset: float = 0.0
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+def routing_key(event_type: str) -> str:
+    """Where an event that travels alone goes: ``task-sent`` to ``task.sent``."""
+    return event_type.replace("-", ".")
+
+
+def event_body(event: Event) -> dict[str, Any]:
+    """Build the body of one event."""
+    return {
+        "hostname": event.hostname,
+        "utcoffset": event.utcoffset,
+        "pid": event.pid,
+        "clock": event.clock,
+        **event.fields,
+        "timestamp": event.timestamp,
+        "type": event.type,
+    }
+
+
+def batch_body(events: Iterable[Event]) -> list[dict[str, Any]]:
+    """Build the body of several task events that travel together."""
+    return [event_body(event) for event in events]
+
+
+def read_events(body: Any) -> list[Event]:
+    """Read the body of an event message: one event or a batch."""
+    return [_read(each) for each in body] if isinstance(body, list) else [_read(body)]
+
+
+def _read(body: Any) -> Event:
+    if not isinstance(body, Mapping) or not isinstance(body.get("type"), str):
+        raise DecodeError(f"not an event, it has no 'type': {type(body).__name__}")
+    return Event(
+        type=body["type"],
+        hostname=str(body.get("hostname")),
+        timestamp=body.get("timestamp") or 0.0,
+        clock=body.get("clock") or 0,
+        pid=body.get("pid"),
+        utcoffset=body.get("utcoffset") or 0.0,
+        fields={name: value for name, value in body.items() if name not in _FRAME},
+    )

@@ -1,0 +1,140 @@
+"""Exceptions as plain data, and back.
+
+A worker stores ``exception_data`` of what a body raised; who reads a result gets an exception back
+with ``exception_from``.  No class is ever imported or looked for because data names it: the caller
+hands in the function that finds classes, and what it does not find is a ``RemoteError`` under the
+same name.  Nothing is pickled here.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, time
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any, Final, TypeAlias
+from uuid import UUID
+
+from taskq import errors
+from taskq.errors import RemoteError
+from taskq.protocol.saferepr import safe_repr
+
+__all__ = ["FindClass", "exception_data", "exception_from", "loaded_class"]
+
+FindClass: TypeAlias = Callable[[str, str], Any]  # module, name -> class, or None
+
+# The names that both projects have travel under the module that Celery's clients can find.
+_WIRE_MODULE: Final = "celery.exceptions"
+_OUR_MODULE: Final = "taskq.errors"
+_OUR_OWN: Final = frozenset(
+    {"BrokerLostError", "ContentDisallowed", "DecodeError", "EncodeError", "RemoteError"}
+    | {"TaskqError", "TaskqWarning", "UnknownSettingError", "UnknownSettingWarning"}
+    | {"WrongSettingError"}
+)
+_DEEPEST: Final = 32  # nesting of one argument; deeper ones become their repr
+
+_ATOMS: Final = (str, int, float, type(None), bytes, datetime, date, time, UUID, Decimal)
+
+
+def exception_data(
+    error: BaseException, can_encode: Callable[[Any], bool] | None = None
+) -> dict[str, Any]:
+    """Say what an exception is: ``exc_type``, ``exc_message`` (its args) and ``exc_module``.
+
+    An argument for which ``can_encode`` is false becomes its repr.  Without that function the test
+    is whether the argument is made of what JSON, as the codec writes it, can say.
+    """
+    if isinstance(error, RemoteError) and len(error.args) == len(("module", "name", "text")):
+        module, name, text = error.args
+        return {"exc_type": name, "exc_message": [text], "exc_module": module}
+    test = can_encode or is_plain
+    kind = type(error)
+    return {
+        "exc_type": kind.__name__,
+        "exc_message": [arg if test(arg) else safe_repr(arg) for arg in error.args],
+        "exc_module": _wire_module(kind),
+    }
+
+
+def _wire_module(kind: type[BaseException]) -> str:
+    if kind.__module__ == _OUR_MODULE and kind.__name__ not in _OUR_OWN:
+        return _WIRE_MODULE
+    return kind.__module__
+
+
+def is_plain(value: Any, depth: int = 0) -> bool:
+    """Whether a value is made of what the JSON codec can write, and not too deep."""
+    if isinstance(value, _ATOMS):
+        return True
+    if depth >= _DEEPEST:
+        return False
+    if isinstance(value, list | tuple):
+        return all(is_plain(item, depth + 1) for item in value)
+    if isinstance(value, dict):
+        return all(isinstance(key, str) for key in value) and all(
+            is_plain(item, depth + 1) for item in value.values()
+        )
+    return False
+
+
+# -- back ----------------------------------------------------------------------------------------
+
+
+def loaded_class(module: str, name: str) -> Any:
+    """Find a class in a module that this process has already imported; imports nothing."""
+    return vars(sys.modules[module]).get(name) if module in sys.modules else None
+
+
+def exception_from(data: Any, find_class: FindClass = loaded_class) -> BaseException:
+    """Make an exception of what ``exception_data`` (or Celery) wrote.
+
+    The class is used only if ``find_class`` returns one that derives from ``BaseException``; else,
+    and where its constructor refuses the stored arguments, see ``_bare`` and ``RemoteError``.
+    """
+    if isinstance(data, BaseException):  # from a store that pickles
+        return data
+    if not isinstance(data, Mapping):
+        return RemoteError("?", "Exception", safe_repr(data))
+    module, name, args = _facts(data)
+    found = find_class(module, name)
+    if not (isinstance(found, type) and issubclass(found, BaseException)):
+        return _stand_in(module, name, args)
+    try:
+        made = found(*args)
+    except Exception:  # noqa: BLE001 - a user's constructor may raise anything
+        return _bare(found, args)
+    # ``__new__`` may return anything at all.
+    return made if isinstance(made, BaseException) else _stand_in(module, name, args)
+
+
+def _facts(data: Mapping[str, Any]) -> tuple[str, str, tuple[Any, ...]]:
+    name = str(data.get("exc_type") or "Exception")
+    module = str(data.get("exc_module") or "builtins")
+    if module in (_WIRE_MODULE, _OUR_MODULE) and hasattr(errors, name):
+        module = _OUR_MODULE
+    message = data.get("exc_message")
+    if isinstance(message, list | tuple):
+        return module, name, tuple(message)
+    return module, name, () if message is None else (message,)
+
+
+def _bare(kind: type[BaseException], args: tuple[Any, ...]) -> BaseException:
+    """Make an exception without its own constructor, which did not take these arguments."""
+    base = next(each for each in kind.__mro__ if each.__module__ == "builtins")
+    made: BaseException = base.__new__(kind, *args)
+    made.args = args
+    return made
+
+
+def _stand_in(module: str, name: str, args: tuple[Any, ...]) -> RemoteError:
+    text = args[0] if len(args) == 1 and isinstance(args[0], str) else safe_repr(args)[1:-1]
+    return _stand_in_class(module, name)(module, name, text)
+
+
+@lru_cache(maxsize=256)  # the names come from outside: their number is bounded here
+def _stand_in_class(module: str, name: str) -> type[RemoteError]:
+    """Make a subclass that shows the name of what it stands for."""
+    if not name.isidentifier():
+        return RemoteError
+    return type(name, (RemoteError,), {"__module__": module, "__doc__": RemoteError.__doc__})
