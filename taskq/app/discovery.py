@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any
 
-__all__ = ["autodiscover", "import_modules_of"]
+__all__ = ["autodiscover", "import_modules_of", "symbol"]
 
 Packages = Iterable[str] | Callable[[], Iterable[str]] | None
 
@@ -52,7 +52,7 @@ def _related_module(package: str, related_name: str | None) -> ModuleType | None
 
 
 def _package_of(name: str) -> str:
-    """Return the package for a name, which may be that of a class in it (``app.apps.AppConfig``)."""
+    """Return the package for a name, which may be a class in it (``shop.apps.ShopConfig``)."""
     if _exists(name):
         return name
     parent, _, last = name.rpartition(".")
@@ -66,3 +66,13 @@ def _exists(module: str) -> bool:
         return importlib.util.find_spec(module) is not None
     except ModuleNotFoundError:
         return False
+
+
+def symbol(named: Any) -> Any:
+    """Return the object behind ``module:name`` or ``module.name``; any other object as it is."""
+    if not isinstance(named, str):
+        return named
+    module, colon, name = named.partition(":")
+    if not colon:
+        module, _, name = named.rpartition(".")
+    return getattr(importlib.import_module(module), name)
