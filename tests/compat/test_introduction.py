@@ -47,7 +47,7 @@ def test_first_steps(servers: dict[str, str], tmp_path: Path) -> None:
 
 
 def test_next_steps(servers: dict[str, str], tmp_path: Path) -> None:
-    """A package with routes; calls, signatures, chains, groups, and chords where results can count."""
+    """A package with routes: calls, signatures, chains, groups, chords where results can count."""
     steps = "calling(); s.signatures(); s.chains(); s.groups()"
     if servers["PROGRAM_BACKEND"] != "rpc://":
         steps += "; s.chords()"

@@ -35,7 +35,7 @@ class WorkerProcess:
                     return line
             if self.process.poll() is not None and not re.search(pattern, self.text):
                 raise AssertionError(
-                    f"the worker exited with {self.process.returncode} before {pattern!r}:\n{self.text}"
+                    f"exited with {self.process.returncode} before {pattern!r}:\n{self.text}"
                 )
             time.sleep(0.02)
         raise AssertionError(f"no line matches {pattern!r} after {timeout_s} s:\n{self.text}")

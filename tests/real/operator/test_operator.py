@@ -135,7 +135,7 @@ def test_worker_killed_with_late_acks(
 def test_worker_killed_with_early_acks(
     own_server: PrivateServer, ledger: Ledger, tmp_path: Path, program: Any
 ) -> None:
-    """After ``kill -9`` no early-ack body starts twice, and only those that may have begun are missing."""
+    """After ``kill -9`` no early-ack body starts twice, and only begun ones are missing."""
     env = environment(own_server.url, ledger)
     early = program(env).early
     for number in range(40):
