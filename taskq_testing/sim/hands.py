@@ -1,0 +1,80 @@
+"""What every end of a port has in common: whose it is, when others may come between.
+
+Made by the world for each node, given to the node's broker end, store end and pool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from taskq_testing.sim.scheduler import Scheduler
+from taskq_testing.sim.trace import Trace
+
+FIRST_PID: Final = 1000
+
+
+class Link:
+    """The way from a node to the broker."""
+
+    def __init__(self) -> None:
+        self.cut = False
+        self.reason = ""
+
+
+class Hands:
+    """Switch points, time and the trace, for one node."""
+
+    def __init__(self, node: str, scheduler: Scheduler, trace: Trace) -> None:
+        self.node = node
+        self.link = Link()
+        self._scheduler = scheduler
+        self._trace = trace
+        self._undivided = 0
+        self._late: list[Callable[[], None]] = []
+        self._last_pid = FIRST_PID
+
+    def pause(self) -> None:
+        """Others may go first, and the caller may die here."""
+        if not self._undivided:
+            self._scheduler.pause()
+
+    def say(self, what: str, **facts: Any) -> None:
+        """Write to the trace; who watches for it acts before this returns."""
+        acts = self._trace.add(self._scheduler.time.now_s, self.node, what, facts)
+        if not acts:
+            return
+        if self._undivided:
+            self._late.extend(acts)  # a script on a server cannot be interrupted
+        else:
+            self._scheduler.interrupt(acts)
+
+    def new_pid(self) -> int:
+        """A number for one more process of this node."""
+        self._last_pid += 1
+        return self._last_pid
+
+    def now_s(self) -> float:
+        """The elapsed time of the world."""
+        return self._scheduler.time.now_s
+
+    def sleep(self, seconds: float) -> None:
+        """Let virtual time pass."""
+        self._scheduler.sleep(seconds)
+
+    @contextmanager
+    def undivided(self) -> Iterator[None]:
+        """Make several calls one step, as a script on the server would."""
+        self._undivided += 1
+        try:
+            yield
+        finally:
+            self._undivided -= 1
+        if self._late:
+            acts, self._late = self._late, []
+            self._scheduler.interrupt(acts)
+
+    def let_go(self) -> None:
+        """The world is over: what was killed in it, and is kept for ever, keeps no trace of it."""
+        self._trace = Trace()

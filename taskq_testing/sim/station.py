@@ -1,0 +1,126 @@
+"""One place in a simulated world: a client or a worker's machine, with its ports.
+
+A ``Station`` has a name, clocks, randomness, a way to the broker.  A ``Seat`` is one process of it:
+what the app finds when it asks where it is (``current.ports_here``), carried in the context of
+each simulated process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextvars import Context, ContextVar, copy_context
+from typing import Any, Final
+
+from taskq.ports import Codec, Place, Ports
+from taskq_testing.sim.broker import BrokerEnd, BrokerModel
+from taskq_testing.sim.clock import NodeClock
+from taskq_testing.sim.hands import FIRST_PID, Hands
+from taskq_testing.sim.loop import VirtualLoop
+from taskq_testing.sim.randomness import SeededRandomness, stream
+from taskq_testing.sim.scheduler import Scheduler
+from taskq_testing.sim.store import Awaited, StoreEnd, StoreModel
+from taskq_testing.sim.trace import Trace
+
+
+class Station:
+    """One machine."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        seed: int,
+        start_s: float,
+        scheduler: Scheduler,
+        trace: Trace,
+        broker: BrokerModel,
+        store: StoreModel,
+        wait_outside: Callable[[Awaited], None],
+    ) -> None:
+        self.name = name
+        self.scheduler = scheduler
+        self.hands = Hands(name, scheduler, trace)
+        self.clock = NodeClock(scheduler.time, start_s, scheduler.sleep)
+        self.randomness = SeededRandomness(stream(seed, f"ids/{name}"))
+        self._system = SeededRandomness(stream(seed, f"system/{name}"))
+        self.broker = BrokerEnd(broker, self.hands)
+        self.intakes_of = broker
+        self._store_model = store
+        self._wait_outside = wait_outside
+
+    def store(self) -> StoreEnd:
+        """A connection to the store; each process has its own."""
+        return StoreEnd(self._store_model, self.hands, self.intakes_of.profile.name, self._wait)
+
+    def _wait(self, awaited: Awaited) -> None:
+        scheduler = self.scheduler
+        process = scheduler.current
+        if process is None:
+            self._wait_outside(awaited)
+            return
+
+        def wake() -> None:
+            scheduler.wake(process)
+
+        limit_s = awaited.timeout_s
+        awaited.end.wake[wake] = None
+        try:
+            scheduler.wait(str(awaited), None if limit_s is None else self.elapsed_s + limit_s)
+        finally:
+            awaited.end.wake.pop(wake, None)
+
+    # -- what it lends to bodies -------------------------------------------------------------------
+
+    @property
+    def wall_s(self) -> float:
+        """Its wall clock."""
+        return self.clock.wall_s
+
+    @property
+    def elapsed_s(self) -> float:
+        """Its monotonic clock."""
+        return self.clock.elapsed_s
+
+    def urandom(self, size: int) -> bytes:
+        """Its operating system's randomness."""
+        return self._system.urandom(size)
+
+    def new_loop(self) -> asyncio.AbstractEventLoop:
+        """An event loop on its virtual time."""
+        return VirtualLoop(self.scheduler)
+
+
+class Seat:
+    """One process of a station."""
+
+    def __init__(self, station: Station, codec: Codec, pid: int = FIRST_PID) -> None:
+        self.station = station
+        self._ports = Ports(
+            clock=station.clock,
+            randomness=station.randomness,
+            place=Place(f"{station.name}.sim", pid),
+            codec=codec,
+            broker=station.broker,
+            store=station.store(),
+        )
+
+    def ports(self, _app: Any) -> Ports:
+        """What an app stands on here."""
+        return self._ports
+
+    def context(self, base: Context) -> Context:
+        """A context in which code finds itself here."""
+        context = base.run(copy_context)
+        context.run(SEAT.set, self)
+        return context
+
+
+SEAT: Final[ContextVar[Seat | None]] = ContextVar("taskq_sim_seat", default=None)
+
+
+def ports_of_seat(app: Any) -> Ports:
+    """For ``current.ports_here``: the ports of whoever asks."""
+    seat = SEAT.get()
+    assert seat is not None, "an app was asked for its ports outside of every simulated node"
+    return seat.ports(app)

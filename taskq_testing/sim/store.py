@@ -1,0 +1,254 @@
+"""A result store in memory: one ``StoreModel`` in a world, a ``StoreEnd`` for each node.
+
+It keeps what the real stores keep and forgets when they forget: results and groups expire in
+virtual time, a final state is not overwritten by one that is less final, a chord's member is
+counted once for each index, the right to send a chord's body is given once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from taskq.ports import ChordPart, ChordProgress, ResultRecord
+from taskq.states import READY_STATES, precedence
+from taskq_testing.sim.hands import Hands
+
+
+@dataclass(slots=True)
+class Kept:
+    """A value, and until when."""
+
+    value: ResultRecord
+    until_s: float | None
+
+
+@dataclass(slots=True)
+class Chord:
+    """The count of one header."""
+
+    size: int | None = None
+    parts: dict[int, bytes] = field(default_factory=dict)
+    closed: bool = False
+
+
+class StoreModel:
+    """The server."""
+
+    def __init__(self, now_s: Callable[[], float]) -> None:
+        self._now_s = now_s
+        self._results: dict[str, Kept] = {}
+        self._groups: dict[str, tuple[bytes, float | None]] = {}
+        self.chords: dict[str, Chord] = {}
+        self.listeners: dict[str, dict[StoreEnd, None]] = {}
+
+    def put(self, record: ResultRecord) -> bool:
+        """Write, unless something more final is there; tell who listens."""
+        known = self.get(record.task_id)
+        if known is not None and _less_final(record.state, known.state):
+            return False
+        self._results[record.task_id] = Kept(record, self._until(record.expires_s))
+        for listener in self.listeners.get(record.task_id, ()):
+            listener.hear(record)
+        return True
+
+    def get(self, task_id: str) -> ResultRecord | None:
+        """Read what has not expired."""
+        kept = self._results.get(task_id)
+        if kept is None:
+            return None
+        if kept.until_s is not None and kept.until_s <= self._now_s():
+            del self._results[task_id]
+            return None
+        return kept.value
+
+    def drop(self, task_id: str) -> None:
+        """Delete."""
+        self._results.pop(task_id, None)
+
+    def put_group(self, group_id: str, payload: bytes, expires_s: float | None) -> None:
+        """Keep a group's own record."""
+        self._groups[group_id] = (payload, self._until(expires_s))
+
+    def get_group(self, group_id: str) -> bytes | None:
+        """Read it, unless it has expired."""
+        payload, until_s = self._groups.get(group_id, (None, None))
+        return payload if until_s is None or until_s > self._now_s() else None
+
+    def drop_group(self, group_id: str) -> None:
+        """Delete it."""
+        self._groups.pop(group_id, None)
+
+    def chord(self, group_id: str) -> Chord:
+        """The count of one header, begun by whoever comes first."""
+        return self.chords.setdefault(group_id, Chord())
+
+    def _until(self, expires_s: float | None) -> float | None:
+        return None if expires_s is None else self._now_s() + expires_s
+
+
+class StoreEnd:
+    """The ``ResultStore`` port of one node."""
+
+    def __init__(
+        self, model: StoreModel, hands: Hands, broker: str, wait: Callable[[Awaited], None]
+    ) -> None:
+        self._model, self._hands, self._broker, self._wait = model, hands, broker, wait
+        self._inbox: list[ResultRecord] = []
+        self._wanted: dict[str, None] = {}
+        self.wake: dict[Callable[[], None], None] = {}
+
+    @property
+    def name(self) -> str:
+        """What a banner shows."""
+        return "sim://"
+
+    @property
+    def address(self) -> str | None:
+        """The same place as the broker, so that one script can write to both."""
+        return f"sim/{self._broker}"
+
+    @property
+    def key_prefix(self) -> str:
+        """As in a store of keys and values."""
+        return "celery-task-meta-"
+
+    # -- results ---------------------------------------------------------------------------------
+
+    def store(self, records: Sequence[ResultRecord]) -> None:
+        """Write."""
+        for record in records:
+            self._hands.pause()
+            what = "result.store" if self._model.put(record) else "result.refuse"
+            self._hands.say(what, id=record.task_id, state=record.state, payload=record.payload)
+        self._hands.pause()
+
+    def load(self, task_ids: Sequence[str]) -> Sequence[ResultRecord | None]:
+        """Read what is stored now."""
+        self._hands.pause()
+        return [self._model.get(task_id) for task_id in task_ids]
+
+    def wait(self, task_ids: Sequence[str], timeout_s: float | None) -> Sequence[ResultRecord]:
+        """Return when something may have changed, or the time is over."""
+        new = [task_id for task_id in task_ids if task_id not in self._wanted]
+        for task_id in new:
+            self._wanted[task_id] = None
+            self._model.listeners.setdefault(task_id, {})[self] = None
+        wanted = frozenset(task_ids)
+        awaited = Awaited(self, wanted, timeout_s)
+        if not new and not awaited.there:
+            self._wait(awaited)
+        heard = [record for record in self._inbox if record.task_id in wanted]
+        self._inbox = [record for record in self._inbox if record.task_id not in wanted]
+        return heard
+
+    def stop_waiting(self, task_ids: Sequence[str]) -> None:
+        """Nobody waits for these any more."""
+        for task_id in task_ids:
+            self._wanted.pop(task_id, None)
+            listeners = self._model.listeners.get(task_id, {})
+            listeners.pop(self, None)
+            if not listeners:
+                self._model.listeners.pop(task_id, None)
+        gone = frozenset(task_ids)
+        self._inbox = [record for record in self._inbox if record.task_id not in gone]
+
+    def forget(self, task_ids: Sequence[str]) -> None:
+        """Delete."""
+        self._hands.pause()
+        for task_id in task_ids:
+            self._model.drop(task_id)
+
+    def hear(self, record: ResultRecord) -> None:
+        """Something was stored that this node listens for."""
+        self._inbox.append(record)
+        for wake in list(self.wake):
+            wake()
+
+    def heard(self, task_ids: frozenset[str]) -> bool:
+        """Whether there is news of these that nobody has read."""
+        return any(record.task_id in task_ids for record in self._inbox)
+
+    # -- groups ----------------------------------------------------------------------------------
+
+    def save_group(self, group_id: str, payload: bytes, expires_s: float | None) -> None:
+        """Keep a group's own record."""
+        self._hands.pause()
+        self._model.put_group(group_id, payload, expires_s)
+
+    def load_group(self, group_id: str) -> bytes | None:
+        """Read it."""
+        self._hands.pause()
+        return self._model.get_group(group_id)
+
+    def forget_group(self, group_id: str) -> None:
+        """Delete it."""
+        self._hands.pause()
+        self._model.drop_group(group_id)
+
+    # -- chords ----------------------------------------------------------------------------------
+
+    @property
+    def counts_chords(self) -> bool:
+        """The calls below work."""
+        return True
+
+    def open_chord(self, group_id: str, size: int, expires_s: float | None) -> None:  # noqa: ARG002 - chords live as long as a world
+        """Say how many members a header has."""
+        self._hands.pause()
+        self._model.chord(group_id).size = size
+
+    def count_chord(self, part: ChordPart) -> ChordProgress:
+        """Keep a member's result and count it, once for each index."""
+        self._hands.pause()
+        chord = self._model.chord(part.group_id)
+        first = part.index not in chord.parts
+        chord.parts.setdefault(part.index, part.payload)
+        done = len(chord.parts)
+        self._hands.say(
+            "chord.count", id=part.task_id, group=part.group_id, index=part.index, done=done,
+            size=chord.size, first=first, payload=part.payload,
+        )  # fmt: skip
+        self._hands.pause()
+        return ChordProgress(part.group_id, done, chord.size, first)
+
+    def chord_parts(self, group_id: str) -> Sequence[bytes]:
+        """Return the payloads of all counted parts, by index."""
+        self._hands.pause()
+        parts = self._model.chord(group_id).parts
+        return [parts[index] for index in sorted(parts)]
+
+    def close_chord(self, group_id: str) -> bool:
+        """Take the right to send the body."""
+        self._hands.pause()
+        chord = self._model.chord(group_id)
+        first, chord.closed = not chord.closed, True
+        if first:
+            self._hands.say("chord.close", group=group_id)
+        return first
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """What somebody waits for at one end of the store."""
+
+    end: StoreEnd
+    task_ids: frozenset[str]
+    timeout_s: float | None
+
+    @property
+    def there(self) -> bool:
+        """There is news of it."""
+        return self.end.heard(self.task_ids)
+
+    def __str__(self) -> str:
+        shown = sorted(self.task_ids)
+        return f"the result of {', '.join(shown[:3])}" + (" ..." if len(shown) > 3 else "")  # noqa: PLR2004 - one line
+
+
+def _less_final(new: str, known: str) -> bool:
+    """A state that is final stays, unless what comes is at least as final."""
+    return known in READY_STATES and precedence(new) > precedence(known)

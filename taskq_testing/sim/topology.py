@@ -1,0 +1,166 @@
+"""Exchanges, bindings, queues: where a message goes, and in which order it waits.
+
+Part of the model of a broker.  It holds messages and moves none by itself.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final
+
+from taskq.ports import ExchangeSpec, Message, Outgoing, QueueSpec
+from taskq_testing.sim.profiles import Profile
+
+
+@dataclass(slots=True)
+class Held:
+    """A message in the broker, with what the broker knows of it."""
+
+    number: int  # order of arrival in the whole broker
+    message: Message
+    queue: str
+    exchange: str
+    routing_key: str
+    redelivered: bool = False
+    attempts: int = 0  # how often it was given out before
+    expires_at_s: float | None = None
+    rank: int = field(default=0)  # which of the queue's lists it stands in
+
+
+class Queue:
+    """Messages that wait, in lists by priority."""
+
+    def __init__(self, spec: QueueSpec, profile: Profile) -> None:
+        self.spec = spec
+        self._profile = profile
+        self._lists: dict[int, deque[Held]] = {}
+        self._ranks: list[int] = []
+        self.length = 0
+
+    def put(self, held: Held) -> None:
+        """Behind all of its priority."""
+        held.rank = self._rank(held.message)
+        self._list(held.rank).append(held)
+        self.length += 1
+
+    def put_back(self, held: Held) -> None:
+        """Where it was; ahead of what came after it."""
+        waiting = self._list(held.rank)
+        place = 0
+        while place < len(waiting) and waiting[place].number < held.number:
+            place += 1
+        waiting.insert(place, held)
+        self.length += 1
+
+    def take(self) -> Held | None:
+        """The next one."""
+        if not self.length:
+            return None
+        for rank in self._ranks:
+            waiting = self._lists[rank]
+            if waiting:
+                self.length -= 1
+                return waiting.popleft()
+        raise AssertionError(f"queue {self.spec.name} counts {self.length} and holds none")
+
+    def clear(self) -> list[Held]:
+        """Throw away everything; returns it."""
+        gone = [held for rank in self._ranks for held in self._lists[rank]]
+        for waiting in self._lists.values():
+            waiting.clear()
+        self.length = 0
+        return gone
+
+    def peek(self) -> list[Held]:
+        """What waits, in order."""
+        return [held for rank in self._ranks for held in self._lists[rank]]
+
+    def _list(self, rank: int) -> deque[Held]:
+        waiting = self._lists.get(rank)
+        if waiting is None:
+            waiting = self._lists[rank] = deque()
+            self._ranks = sorted(self._lists)
+        return waiting
+
+    def _rank(self, message: Message) -> int:
+        """The smaller, the sooner."""
+        priority = int(message.properties.get("priority") or 0)
+        steps = self._profile.priority_steps
+        if steps is not None:
+            return steps[max(bisect_right(steps, priority) - 1, 0)]
+        most = self.spec.max_priority
+        return -min(priority, most) if most else 0
+
+
+class Topology:
+    """What was declared."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self.queues: dict[str, Queue] = {}
+        self._bindings: dict[str, dict[tuple[str, str], None]] = {}
+        self._types: dict[str, str] = {}
+
+    def declare(self, spec: QueueSpec | ExchangeSpec) -> None:
+        """Make sure that it exists."""
+        if isinstance(spec, ExchangeSpec):
+            self._exchange(spec)
+            return
+        if spec.name not in self.queues:
+            self.queues[spec.name] = Queue(spec, self._profile)
+        for exchange, key in ((spec.exchange, spec.routing_key), *spec.bindings):
+            if exchange.name:
+                self._exchange(exchange)
+                self._bindings[exchange.name][key, spec.name] = None
+
+    def route(self, outgoing: Outgoing) -> list[str]:
+        """The queues that a message goes to, in the order in which they were bound."""
+        if not outgoing.exchange:
+            return self._direct_to_queue(outgoing.routing_key)
+        bound = self._bindings.get(outgoing.exchange)
+        if not bound:
+            unknown = outgoing.exchange not in self._types
+            if unknown and self._profile.default_route_without_exchange:
+                return self._direct_to_queue(outgoing.routing_key)
+            return []
+        kind = self._types[outgoing.exchange]
+        match = _MATCHERS.get(kind, _equal)
+        found = [queue for key, queue in bound if match(key, outgoing.routing_key)]
+        return list(dict.fromkeys(found))
+
+    def queue(self, name: str) -> Queue:
+        """Return a queue; a list that nobody declared exists as soon as it is written to."""
+        if name not in self.queues:
+            self.queues[name] = Queue(QueueSpec(name, ExchangeSpec(""), name), self._profile)
+        return self.queues[name]
+
+    def _direct_to_queue(self, name: str) -> list[str]:
+        # A Redis list needs no declaration; an AMQP queue does.
+        return [name] if self._profile.leases or name in self.queues else []
+
+    def _exchange(self, spec: ExchangeSpec) -> None:
+        self._types.setdefault(spec.name, spec.type)
+        self._bindings.setdefault(spec.name, {})
+
+
+def _equal(key: str, routing_key: str) -> bool:
+    return key == routing_key
+
+
+def _any(_key: str, _routing_key: str) -> bool:
+    return True
+
+
+def _topic(key: str, routing_key: str) -> bool:
+    words = [_TOPIC_WORDS.get(word, re.escape(word)) for word in key.split(".")]
+    pattern = (
+        r"\.".join(words).replace(r"\.(?:.*)", r"(?:\..*)?").replace(r"(?:.*)\.", r"(?:.*\.)?")
+    )
+    return re.fullmatch(pattern, routing_key) is not None
+
+
+_TOPIC_WORDS: Final = {"*": r"[^.]+", "#": r"(?:.*)"}
+_MATCHERS: Final = {"direct": _equal, "fanout": _any, "topic": _topic}

@@ -1,0 +1,168 @@
+"""The record of a run, append-only: food for checks, for people, and for the comparison of runs.
+
+A ``Record`` says when, on which node, what, and with which facts.  ``EVENTS`` lists every
+``what`` there is; a scenario's patterns and the checks use these names.  Facts are plain values
+(text, numbers, booleans, bytes), so that a record reads the same in every process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+EVENTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "task.send": "a message was handed to the broker",
+        "task.start": "a body begins",
+        "task.end": "a body has ended; its result is not stored yet",
+        "task.conclude": "a task ends without (any more of) its body",
+        "broker.deliver": "the broker gave a message to a worker",
+        "broker.claim": "a worker said that a body is about to begin, and must not begin again",
+        "broker.ack": "a message is done with",
+        "broker.requeue": "a worker gave a message back",
+        "broker.restore": "the broker took a message back from a worker that is gone",
+        "broker.dead": "a message went to the dead letters",
+        "broker.drop": "a message went nowhere: no queue, expired, or purged",
+        "result.store": "a result was written",
+        "result.refuse": "a result was not written over a more final one",
+        "chord.count": "a member of a chord's header was counted",
+        "chord.close": "somebody got the right to send a chord's body",
+        "worker.start": "a worker began",
+        "worker.stop": "a worker was asked to stop",
+        "worker.exit": "a worker ended by itself",
+        "worker.say": "a worker wrote a line to its log",
+        "worker.disconnect": "a worker saw that the broker is gone",
+        "worker.connect": "a worker found the broker again",
+        "fault.kill": "a node died with everything in it",
+        "fault.kill_process": "one process of a worker died",
+        "fault.broker_loss": "a node lost its connection to the broker",
+        "fault.clock_jump": "a node's wall clock was set",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One thing that happened."""
+
+    index: int
+    at_s: float
+    node: str
+    what: str
+    facts: Mapping[str, Any]
+
+    @property
+    def task_id(self) -> str | None:
+        """The task that it is about."""
+        return self.facts.get("id")
+
+    def matches(self, what: str, facts: Mapping[str, Any]) -> bool:
+        """Whether it is of that kind, and says all of that."""
+        if self.what != what:
+            return False
+        mine = self.facts
+        return all(
+            (self.node if key == "node" else mine.get(key)) == value for key, value in facts.items()
+        )
+
+    def __str__(self) -> str:
+        shown = " ".join(f"{key}={_shown(value)}" for key, value in self.facts.items())
+        return (
+            f"{self.index:>6} {clock_text(self.at_s):>15} {self.node:<10} {self.what:<18} {shown}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Somebody wants to act when something happens for the nth time."""
+
+    what: str
+    facts: Mapping[str, Any]
+    nth: int
+    act: Callable[[Record], None]
+
+
+class Trace:
+    """What happened in one run."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self.choices: list[int] = []
+        self._watches: dict[str, list[list[Any]]] = {}
+
+    def add(
+        self, at_s: float, node: str, what: str, facts: dict[str, Any]
+    ) -> list[Callable[[], None]]:
+        """Append; returns what watchers want to be done now."""
+        record = Record(len(self.records), at_s, node, what, facts)
+        self.records.append(record)
+        watched = self._watches.get(what)
+        return _triggered(watched, record) if watched else []
+
+    def watch(self, watch: Watch) -> None:
+        """Be told when a record comes that matches."""
+        self._watches.setdefault(watch.what, []).append([watch, watch.nth])
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(self.records)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def find(self, what: str, **facts: Any) -> list[Record]:
+        """All records of a kind that say all of that; ``node=`` is the node's name."""
+        return [record for record in self.records if record.matches(what, facts)]
+
+    def count(self, what: str, **facts: Any) -> int:
+        """How many there are."""
+        return len(self.find(what, **facts))
+
+    def of_task(self, task_id: str) -> list[Record]:
+        """Everything about one task."""
+        return [record for record in self.records if record.facts.get("id") == task_id]
+
+    def text(self, last: int | None = None) -> str:
+        """One line for each record."""
+        return "\n".join(map(str, self.records[-last:] if last else self.records))
+
+    def hash(self) -> str:
+        """A fingerprint of choices, events and the bytes of all payloads."""
+        digest = hashlib.blake2b(digest_size=16)
+        digest.update(repr(self.choices).encode())
+        for record in self.records:
+            facts = tuple(record.facts.items())
+            digest.update(repr((record.at_s, record.node, record.what, facts)).encode())
+        return digest.hexdigest()
+
+
+def clock_text(at_s: float) -> str:
+    """Elapsed time for people: ``1d 02:03:04.500``."""
+    days, rest = divmod(at_s, 86400)
+    hours, rest = divmod(rest, 3600)
+    minutes, seconds = divmod(rest, 60)
+    text = f"{int(hours):02d}:{int(minutes):02d}:{seconds:06.3f}"
+    return f"{int(days)}d {text}" if days else text
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bytes):
+        return f"<{len(value)} bytes {hashlib.blake2b(value, digest_size=4).hexdigest()}>"
+    text = str(value)
+    return f"{text[:57]}..." if len(text) > 60 else text  # noqa: PLR2004 - one line on a screen
+
+
+def _triggered(watched: list[list[Any]], record: Record) -> list[Callable[[], None]]:
+    """Count down each watch that matches; those at zero act once."""
+    acts: list[Callable[[], None]] = []
+    for state in list(watched):
+        watch: Watch = state[0]
+        if not record.matches(watch.what, watch.facts):
+            continue
+        state[1] -= 1
+        if state[1] == 0:
+            watched.remove(state)
+            acts.append(lambda act=watch.act: act(record))
+    return acts

@@ -1,0 +1,1 @@
+"""Promises of the simulated world, a file for each."""
