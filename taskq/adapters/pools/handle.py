@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
+from taskq.adapters.pools.account import Account
 from taskq.adapters.pools.child import READ_BYTES, Child, Limits
 from taskq.adapters.pools.frames import FrameReader, Row, pack_jobs
 from taskq.adapters.pools.ledger import BEGUN, DIE_BY, Ledger
@@ -40,9 +41,8 @@ class ChildHandle:
         self._ledger = Ledger()
         self.reads, self.writes, self.pid = self._fork(run, limits, close_inherited)
         self.death: int | None = _open_death(self.pid)
-        self.tokens: dict[int, int] = {}  # what it was given and has not ended -> its number
+        self.account = Account()
         self.early: set[int] = set()  # whose ending was taken before the child sent it
-        self.given = 0
         self.backlog = bytearray()  # what the pipe had no room for
         self.closing = False  # it ends when it has done what it was given
         self.status: int | None = None  # as waitpid says, when it is dead
@@ -84,19 +84,11 @@ class ChildHandle:
         Raises one of ``CANNOT_PICKLE`` for a job that cannot cross a pipe; then none was given.
         """
         frame = pack_jobs(jobs)
-        self.accept(jobs)
+        self.account.give(jobs)
         if self.backlog:
             self.backlog += frame
         elif (written := self._try_write(frame)) < len(frame):
             self.backlog += memoryview(frame)[written:]
-
-    def accept(self, jobs: Sequence[Job]) -> None:
-        """Take jobs into the accounts."""
-        tokens, number = self.tokens, self.given
-        for job in jobs:
-            tokens[job.token] = number
-            number += 1
-        self.given = number
 
     def flush(self) -> None:
         """Write what the pipe has room for by now."""
@@ -178,10 +170,7 @@ class ChildHandle:
 
         True when it is dead; what it wrote has been read before.
         """
-        begun = self._ledger.words[BEGUN]
-        started = tuple(token for token, number in self.tokens.items() if number < begun)
-        unstarted = tuple(token for token, number in self.tokens.items() if number >= begun)
-        return started, unstarted
+        return self.account.split(self._ledger.words[BEGUN])
 
     def descriptors(self) -> tuple[int, ...]:
         """What the parent holds open for it."""

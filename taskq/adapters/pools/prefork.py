@@ -98,7 +98,7 @@ class _Slot:
 
     @property
     def busy(self) -> bool:
-        return self.child is not None and bool(self.child.tokens)
+        return self.child is not None and bool(self.child.account.tokens)
 
 
 class PreforkPool:
@@ -170,7 +170,7 @@ class PreforkPool:
             return
         child = place.child
         if place.leaving or place.state is State.DYING:
-            child.accept(jobs)  # its death gives them back
+            child.account.give(jobs)  # its death gives them back
             return
         try:
             child.send(jobs)
@@ -198,7 +198,8 @@ class PreforkPool:
         if count >= len(staying):
             raise ValueError(f"cannot take {count} of {len(staying)} slots; one has to stay")
         by_load = sorted(
-            staying, key=lambda slot: (len(slot.child.tokens) if slot.child else -1, -slot.number)
+            staying,
+            key=lambda slot: (len(slot.child.account.tokens) if slot.child else -1, -slot.number),
         )
         for slot in by_load[:count]:
             self._release(slot, "its slot was removed")
@@ -268,7 +269,8 @@ class PreforkPool:
     def _in_batches(self) -> bool:
         """Whether a child may hold the ending of one job while it runs the next one."""
         return any(
-            slot.child is not None and len(slot.child.tokens) > 1 for slot in self._slots.values()
+            slot.child is not None and len(slot.child.account.tokens) > 1
+            for slot in self._slots.values()
         )
 
     def _peek(self) -> None:
@@ -277,12 +279,12 @@ class PreforkPool:
         if now_s >= self._peek_at_s:
             self._peek_at_s = now_s + PEEK_EVERY_S
             for slot in self._slots.values():
-                if slot.child is not None and len(slot.child.tokens) > 1:
+                if slot.child is not None and len(slot.child.account.tokens) > 1:
                     self._take_held(slot.child)
 
     def _take_held(self, child: ChildHandle) -> None:
         for row in child.held():
-            if row[0] == News.ENDING and child.tokens.pop(row[1], None) is not None:
+            if row[0] == News.ENDING and child.account.settle(row[1]):
                 child.early.add(row[1])
                 self._events.append(ending_of(row))
 
@@ -299,10 +301,10 @@ class PreforkPool:
                 self._unwatch(child.reads)  # its death follows, and would be drowned out
 
     def _take(self, slot: _Slot, child: ChildHandle, rows: Sequence[Row]) -> None:
-        tokens, events = child.tokens, self._events
+        account, events = child.account, self._events
         for row in rows:
             if row[0] == News.ENDING:
-                if tokens.pop(row[1], None) is not None:
+                if account.settle(row[1]):
                     events.append(ending_of(row))
                 elif row[1] in child.early:
                     child.early.remove(row[1])

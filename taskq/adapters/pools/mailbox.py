@@ -1,0 +1,58 @@
+"""News from other threads for the thread that collects, with one descriptor to watch.
+
+The pools of threads and of coroutines put events in; the runtime's thread takes them out.  Owned
+here: the order of events, and one pipe that is readable while there may be any.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Final
+from weakref import finalize
+
+from taskq.ports import PoolEvent
+
+DRAIN_BYTES: Final = 4096
+
+
+class Mailbox:
+    """Many threads put, one takes; nobody waits."""
+
+    def __init__(self) -> None:
+        self._events: deque[PoolEvent] = deque()
+        self._rung = False
+        self.reads, self._writes = os.pipe()
+        # A body that was given up may still put something: the pipe lives as long as anybody
+        # who knows it.
+        finalize(self, _close, self.reads, self._writes)
+        os.set_blocking(self.reads, False)
+        os.set_blocking(self._writes, False)
+
+    def put(self, event: PoolEvent) -> None:
+        """Add an event, and ring unless the bell rings already."""
+        # The order is what matters: an event that is in before the taker resets the bell is
+        # taken; one that comes after it rings again.
+        self._events.append(event)
+        if not self._rung:
+            self._rung = True
+            with suppress(BlockingIOError):  # a full pipe is readable
+                os.write(self._writes, b"!")
+
+    def take(self) -> Sequence[PoolEvent]:
+        """Return what is there now."""
+        with suppress(BlockingIOError):
+            os.read(self.reads, DRAIN_BYTES)
+        self._rung = False
+        events: list[PoolEvent] = []
+        with suppress(IndexError):  # it is empty
+            while True:
+                events.append(self._events.popleft())
+        return events
+
+
+def _close(*descriptors: int) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)

@@ -1,0 +1,126 @@
+"""The solo pool: bodies run inside ``collect``, in the worker's own thread.
+
+While a body runs, nothing else does: no other message is taken and no command is answered.  One
+slot, one job for each call.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from taskq.ports import Clock, Job, JobRunner, JobStarted, PoolEvent, SlotLost, SlotReady
+
+log = logging.getLogger(__name__)
+
+SLOT: Final = 0
+
+
+class SoloPool:
+    """Runs bodies where it is called."""
+
+    def __init__(self, *, clock: Clock) -> None:
+        self._clock = clock
+        self._run: JobRunner | None = None
+        self._jobs: deque[Job] = deque()
+        self._events: list[PoolEvent] = []
+        self._announced = False  # the first job in the queue has been
+        self._stopping = False
+
+    @property
+    def watched(self) -> Sequence[int]:
+        """Nothing happens outside of ``collect``."""
+        return ()
+
+    @property
+    def poll_s(self) -> float | None:
+        """At once while there is work."""
+        return 0.0 if self._jobs or self._events else None
+
+    @property
+    def keeps_limits(self) -> tuple[bool, bool]:
+        """Nobody is there to look at the clock while a body runs."""
+        return False, False
+
+    def start(self, slots: int, run: JobRunner) -> None:
+        """Be ready."""
+        assert self._run is None, "a pool is started once"
+        if slots != 1:
+            log.warning("the solo pool has one slot; a concurrency of %d has no effect", slots)
+        self._run = run
+        self._events.append(SlotReady(SLOT, os.getpid()))
+
+    def submit(self, slot: int, jobs: Sequence[Job]) -> None:
+        """Keep them for ``collect``."""
+        if self._stopping or slot != SLOT:
+            tokens = tuple(job.token for job in jobs)
+            self._events.append(SlotLost(slot, (), tokens, "there is no such slot", expected=True))
+        else:
+            self._jobs.extend(jobs)
+
+    def collect(self) -> Sequence[PoolEvent]:
+        """Run the next job, unless there is something to tell before."""
+        if not self._events and self._jobs:
+            self._step()
+        events, self._events = self._events, []
+        return events
+
+    def grow(self, count: int = 1) -> None:
+        """Refuse."""
+        raise NotImplementedError(f"the solo pool has one slot; it cannot grow by {count}")
+
+    def shrink(self, count: int = 1) -> None:
+        """Refuse."""
+        raise NotImplementedError(f"the solo pool has one slot; it cannot shrink by {count}")
+
+    def terminate(self, slot: int, signal: int) -> None:
+        """Do nothing: the caller is the thread that a body would run in, so none runs."""
+        log.error("the solo pool cannot end slot %d with signal %d", slot, signal)
+
+    def stop(self, *, at_once: bool = False) -> None:
+        """Take no more; with ``at_once`` what waits comes back."""
+        self._stopping = True
+        if at_once or not self._jobs:
+            self._leave("the worker stops")
+
+    def describe(self) -> Mapping[str, Any]:
+        """What there is to say."""
+        return {
+            "implementation": f"{type(self).__module__}:{type(self).__qualname__}",
+            "max-concurrency": 1,
+            "processes": [os.getpid()],
+            "max-tasks-per-child": "N/A",
+            "put-guarded-by-semaphore": False,
+        }
+
+    def _step(self) -> None:
+        job = self._jobs[0]
+        if job.announce and not self._announced:
+            self._announced = True
+            self._events.append(JobStarted(job.token, os.getpid()))
+            return
+        assert self._run is not None, "start() comes first"
+        self._announced = False
+        self._jobs.popleft()
+        try:
+            self._events.append(self._run(job))
+        except (SystemExit, KeyboardInterrupt) as error:
+            self._lose(job, error)
+        if self._stopping and not self._jobs:
+            self._leave("the worker stops")
+
+    def _lose(self, job: Job, error: BaseException) -> None:
+        """The body wanted its process to end.  This one is the worker; it only loses the job."""
+        unstarted = tuple(waiting.token for waiting in self._jobs)
+        self._jobs.clear()
+        reason = f"the body raised {error!r}"
+        self._events.append(SlotLost(SLOT, (job.token,), unstarted, reason))
+        self._events.append(SlotReady(SLOT, os.getpid()))
+
+    def _leave(self, reason: str) -> None:
+        unstarted = tuple(job.token for job in self._jobs)
+        self._jobs.clear()
+        self._events.append(SlotLost(SLOT, (), unstarted, reason, expected=True))
