@@ -1,0 +1,345 @@
+"""Connections of the kombu driver: one link is one connection with one channel.
+
+Made by ``KombuBroker``; used by one thread at a time, which ``kombu_pool`` sees to.  kombu's
+``Connection`` is asked for parameters, failover and error classes only: its own retrying sleeps
+and has no limit, so transports are opened here, within the time that the caller has.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import socket
+import ssl
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from struct import Struct
+from typing import Any, Final
+
+import amqp
+from kombu.connection import Connection
+from kombu.transport import virtual
+
+from taskq.adapters.broker import kombu_entities as entities
+from taskq.adapters.broker.errors import BrokerError
+from taskq.adapters.broker.kombu_entities import Spec
+from taskq.ports import Clock, Place, Randomness
+
+# How long one answer of a broker may take when the caller has set no limit.
+ANSWER_TIMEOUT_S: Final = 30.0
+# How long a farewell may take: the broker takes back everything anyway when the socket closes.
+CLOSE_TIMEOUT_S: Final = 2.0
+RECEIVE_BYTES: Final = 65_536
+STARS: Final = "**"
+
+FailoverStrategy = str | Callable[[Sequence[str]], Iterator[str]]
+
+
+class Deadline:
+    """The moment until which a call may take."""
+
+    def __init__(self, clock: Clock, seconds: float | None) -> None:
+        self._clock, self.seconds = clock, seconds
+        self._end = None if seconds is None else clock.read().elapsed_s + seconds
+
+    def left(self, at_most: float = ANSWER_TIMEOUT_S) -> float:
+        """Return the seconds until then, but not more than an answer may take."""
+        if self._end is None:
+            return at_most
+        return max(0.0, min(at_most, self._end - self._clock.read().elapsed_s))
+
+    @property
+    def over(self) -> bool:
+        """Whether it has come."""
+        return self._end is not None and self._clock.read().elapsed_s >= self._end
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSettings:
+    """How to reach a broker."""
+
+    urls: tuple[str, ...]
+    place: Place
+    randomness: Randomness
+    transport_options: Mapping[str, Any] = field(default_factory=dict)
+    ssl: Any = False
+    login_method: str | None = None
+    connect_timeout_s: float = 4.0
+    failover_strategy: FailoverStrategy | None = None
+
+    def connection(self, heartbeat_s: float = 0) -> Connection:
+        """Return kombu's connection, not connected."""
+        return Connection(
+            list(self.urls) if len(self.urls) > 1 else self.urls[0],
+            ssl=self.ssl,
+            connect_timeout=self.connect_timeout_s,
+            transport_options=self._options(),
+            login_method=self.login_method,
+            heartbeat=heartbeat_s,
+            failover_strategy=self._strategy(),
+        )
+
+    def _options(self) -> dict[str, Any]:
+        options = dict(self.transport_options)
+        # Confirms are counted here, for whole batches; amqp's own wait for each message.
+        options.pop("confirm_publish", None)
+        scheme = self.urls[0].partition(":")[0]
+        if scheme in {"amqp", "amqps", "pyamqp"}:
+            name = f"taskq {self.place.hostname} {os.getpid()}"
+            known = options.get("client_properties") or {}
+            options["client_properties"] = {"connection_name": name, **known}
+        elif scheme in {"redis", "rediss"}:
+            # Without these its client waits for ever.
+            options.setdefault("socket_connect_timeout", self.connect_timeout_s)
+            options.setdefault("socket_timeout", ANSWER_TIMEOUT_S)
+        return options
+
+    def _strategy(self) -> FailoverStrategy:
+        return (
+            self._shuffled
+            if self.failover_strategy == "shuffle"
+            else (self.failover_strategy or "round-robin")
+        )
+
+    def _shuffled(self, urls: Sequence[str]) -> Iterator[str]:
+        """Cycle through the URLs in an order drawn once for each connection."""
+        drawn = {url: self.randomness.uniform(0, 1) for url in urls}
+        return itertools.cycle(sorted(urls, key=drawn.__getitem__))
+
+
+class Link:
+    """One connection with one channel."""
+
+    def __init__(self, settings: LinkSettings, clock: Clock, heartbeat_s: float = 0) -> None:
+        self._settings, self._clock = settings, clock
+        self.connection = settings.connection(heartbeat_s)
+        self.raw: Any = None  # what the transport calls a connection
+        self.channel: Any = None
+        self._declared: set[Hashable] = set()
+        self._published: int | None = None  # None: publishes are not confirmed
+        self.blocked_why: str | None = None  # the broker takes no messages for now
+
+    @property
+    def where(self) -> str:
+        """The URL in use, its password starred."""
+        starred = str(self.connection.as_uri(mask=STARS))
+        if self.connection.info().get("password"):
+            return starred
+        return starred.replace(f":{STARS}@", "@", 1).replace("//@", "//", 1)
+
+    @property
+    def failures(self) -> tuple[type[BaseException], ...]:
+        """What this transport raises when the other side does not do its part."""
+        known = self.connection.connection_errors + self.connection.channel_errors
+        return (*known, amqp.AMQPError, OSError)
+
+    @property
+    def passing(self) -> tuple[type[BaseException], ...]:
+        """Those of them that may go away by themselves."""
+        connection = self.connection
+        return (
+            *connection.recoverable_connection_errors,
+            *connection.recoverable_channel_errors,
+            # A queue or exchange was deleted that we had declared: a new link declares it again.
+            amqp.exceptions.NotFound,
+        )
+
+    @property
+    def speaks_amqp(self) -> bool:
+        """Whether this is py-amqp, with a socket that can be watched and read here."""
+        return isinstance(self.raw, amqp.Connection)
+
+    @property
+    def sock(self) -> Any:
+        """The socket of an AMQP connection, or None."""
+        transport = getattr(self.raw, "_transport", None)
+        return getattr(transport, "sock", None)
+
+    def connect(self, deadline: Deadline) -> None:
+        """Connect, trying each URL once; raises what the last one raised."""
+        for left in reversed(range(len(self.connection.alt or ()) or 1)):
+            try:
+                return self._open(deadline)
+            except self.failures:
+                self.abandon()
+                self.connection.maybe_switch_next()
+                if not left:
+                    raise
+        return None
+
+    def _open(self, deadline: Deadline) -> None:
+        connection: Any = self.connection  # kombu declares whole seconds
+        connection.connect_timeout = deadline.left(self._settings.connect_timeout_s) or 0.001
+        transport = self.connection.transport
+        self.raw = transport.establish_connection()
+        if self.speaks_amqp:
+            self.raw.on_blocked, self.raw.on_unblocked = self._on_blocked, self._on_unblocked
+        self.limit(deadline)
+        self._published = None
+        self.channel = transport.create_channel(self.raw)
+        self.channel.auto_decode = False  # bodies are bytes, also when they are text
+
+    def _on_blocked(self, why: str) -> None:
+        self.blocked_why = why
+
+    def _on_unblocked(self) -> None:
+        self.blocked_why = None
+
+    def limit(self, deadline: Deadline) -> None:
+        """Let no single answer take longer than what is left."""
+        if self.sock is not None:
+            self.sock.settimeout(deadline.left() or 0.001)
+
+    def declare(self, specs: Sequence[Spec]) -> None:
+        """Make sure that entities exist, once for each connection."""
+        for spec in specs:
+            if (key := entities.key_of(spec)) not in self._declared:
+                entities.to_entity(spec).bind(self.channel).declare()
+                self._declared.add(key)
+
+    def select_confirms(self) -> None:
+        """Have publishes confirmed; the broker numbers them from here."""
+        if self._published is None:
+            self.channel.confirm_select()
+            self._published = 0
+
+    def count_publish(self) -> int:
+        """Return the number that the broker will give to the next publish."""
+        assert self._published is not None  # select_confirms comes first
+        self._published += 1
+        return self._published
+
+    def forget_declared(self) -> None:
+        """Declare again next time: something was deleted."""
+        self._declared.clear()
+        self.connection.declared_entities.clear()
+
+    def pump(self) -> None:
+        """Take in what the socket has, without waiting; callbacks of the channel are called."""
+        while data := self._received():
+            self._dispatch(data)
+
+    def _received(self) -> bytes:
+        sock = self.sock
+        if sock is None:
+            raise ConnectionResetError("the connection is closed")
+        before = sock.gettimeout()
+        sock.settimeout(0)
+        try:
+            data: bytes = sock.recv(RECEIVE_BYTES)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return b""
+        finally:
+            sock.settimeout(before)
+        if not data:
+            raise ConnectionResetError("the broker closed the connection")
+        return data
+
+    def _dispatch(self, data: bytes) -> None:
+        # py-amqp reads a frame in three small pieces, and spins on a socket that does not wait;
+        # its buffer is kept right, since it reads from there when it waits for an answer.
+        transport = self.raw.transport
+        frames, transport._read_buffer = split_frames(transport._read_buffer + data)  # noqa: SLF001 - see above
+        for frame in frames:
+            self.raw.on_inbound_frame(frame)
+
+    def stale(self) -> bool:
+        """Whether the broker has closed it while nobody used it."""
+        if not self.speaks_amqp:
+            return False
+        try:
+            self.pump()
+        except self.failures:
+            return True
+        return not self.raw.connected
+
+    def close(self) -> None:
+        """Say farewell, for a short time, and let go."""
+        raw, self.raw, self.channel = self.raw, None, None
+        if raw is None:
+            return
+        if (sock := getattr(getattr(raw, "_transport", None), "sock", None)) is not None:
+            sock.settimeout(CLOSE_TIMEOUT_S)
+        # The connection may be gone already, which is what was wanted.
+        with contextlib.suppress(*self.failures, AttributeError):
+            self.connection.transport.close_connection(raw)
+        if isinstance(raw, amqp.Connection):
+            raw.collect()
+        self.connection.release()
+
+    def abandon(self) -> None:
+        """Let go of a connection that does not work: no farewell."""
+        raw, self.raw, self.channel = self.raw, None, None
+        self._declared.clear()
+        self.blocked_why = None
+        if isinstance(raw, amqp.Connection):
+            raw.collect()
+        elif raw is not None:
+            with contextlib.suppress(*self.failures, AttributeError):
+                self.connection.transport.close_connection(raw)
+        self.connection.release()
+
+    def disown(self) -> None:
+        """After a fork: close the copy of the socket only; the parent goes on using its own."""
+        sock = self.sock
+        self.raw = self.channel = None
+        if sock is not None:
+            sock.close()
+
+    def error(self, failure: BaseException, doing: str) -> BrokerError:
+        """Word a failure."""
+        why, advice = explain(failure)
+        return BrokerError(self.where, f"{doing}: {why}", advice)
+
+
+_FRAME_HEAD: Final = Struct(">BHI")
+_FRAME_OVERHEAD: Final = _FRAME_HEAD.size + 1  # and the end mark
+_FRAME_END: Final = 0xCE
+
+
+def split_frames(buffer: bytes) -> tuple[list[tuple[int, int, bytes]], bytes]:
+    """Cut complete AMQP frames (type, channel, payload) off; returns them and what remains."""
+    frames: list[tuple[int, int, bytes]] = []
+    start, length = 0, len(buffer)
+    while length - start >= _FRAME_OVERHEAD:
+        kind, channel, size = _FRAME_HEAD.unpack_from(buffer, start)
+        end = start + _FRAME_OVERHEAD + size
+        if end > length:
+            break
+        if buffer[end - 1] != _FRAME_END:
+            raise amqp.exceptions.UnexpectedFrame(f"a frame ends with {buffer[end - 1]:#x}")
+        frames.append((kind, channel, buffer[start + _FRAME_HEAD.size : end - 1]))
+        start = end
+    return frames, buffer[start:]
+
+
+# The first class that fits gives the advice.
+_ADVICE: Final[tuple[tuple[type[BaseException], str], ...]] = (
+    (ConnectionRefusedError, "is the broker running there, and is the port right?"),
+    (socket.gaierror, "check the host name in broker_url"),
+    (ssl.SSLError, "check broker_use_ssl, and the certificates it names"),
+    (amqp.exceptions.AccessRefused, "check user, password and permissions in broker_url"),
+    (amqp.exceptions.NotAllowed, "check the virtual host in broker_url"),
+    (
+        amqp.exceptions.PreconditionFailed,
+        "it exists with other properties: declare it the same way everywhere, or delete it once",
+    ),
+    (amqp.exceptions.ResourceLocked, "another connection holds it exclusively"),
+    (TimeoutError, "is something between here and the broker dropping packets?"),
+)
+
+
+def explain(failure: BaseException) -> tuple[str, str]:
+    """Say why, and what to do."""
+    if isinstance(failure, TimeoutError):
+        why = "no answer in time"
+    else:
+        why = str(failure) or type(failure).__name__
+    advice = next((text for kind, text in _ADVICE if isinstance(failure, kind)), "")
+    return why, advice
+
+
+def is_virtual(channel: Any) -> bool:
+    """Whether kombu emulates AMQP on this channel."""
+    return isinstance(channel, virtual.Channel)

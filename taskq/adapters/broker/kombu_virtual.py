@@ -1,0 +1,171 @@
+"""A worker's end of the transports on which kombu emulates AMQP: memory, filesystem, SQS, ...
+
+Made by ``KombuBroker.consume``.  These have no socket to watch, so they are asked, the less often
+the longer nothing came.  kombu's channels do two things that a worker cannot use, and that are
+undone here: they decompress bodies (without a limit, before anybody could refuse), and some throw
+away what is unacknowledged when they are closed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from kombu.transport import virtual
+
+from taskq.adapters.broker.kombu_entities import consumer_arguments
+from taskq.adapters.broker.kombu_intake import BATCH, KombuIntake, message_from
+from taskq.adapters.broker.kombu_links import is_virtual
+from taskq.ports import Delivery, Malformed, QueueSpec, Settlement, Verdict
+
+# Short enough for tasks that follow each other, long enough for an idle worker to cost nothing.
+SHORTEST_POLL_S: Final = 0.01
+LONGEST_POLL_S: Final = 0.05
+
+POLLING_INTERVAL: Final = "polling_interval"  # transport option; on SQS each look costs money
+COMPRESSION: Final = "compression"  # header
+
+
+class VirtualIntake(KombuIntake[Any]):
+    """Implements ``ports.Intake`` on emulated transports; a handle is kombu's delivery tag."""
+
+    _poll_s = SHORTEST_POLL_S
+
+    def _begin(self) -> None:
+        self._consumers: dict[str, str] = {}
+        channel = self._link.channel
+        if is_virtual(channel):
+            channel.Message = undecoded(channel.Message)
+        self._limit_prefetch()
+        for queue in self._queues.values():
+            self._consume(queue)
+
+    def _consume(self, queue: QueueSpec) -> None:
+        if not queue.no_declare:
+            self._link.declare([queue])
+        channel, tag = self._link.channel, f"{self._node}.{queue.name}"
+        channel.basic_consume(
+            queue=queue.name,
+            no_ack=queue.no_ack,
+            callback=lambda message: self._on_message(message, queue),
+            consumer_tag=tag,
+            arguments=consumer_arguments(queue),
+        )
+        self._consumers[queue.name] = tag
+        if is_virtual(channel):
+            deliver = self._link.raw._callbacks  # noqa: SLF001 - the only place where raw messages pass
+            deliver[queue.name] = self._tolerant(deliver[queue.name], queue.name)
+
+    def _cancel(self, name: str) -> None:
+        self._link.channel.basic_cancel(self._consumers.pop(name))
+
+    def _limit_prefetch(self) -> None:
+        self._link.channel.basic_qos(0, self._prefetch, False)
+
+    # -- deliveries ------------------------------------------------------------------------------
+
+    @property
+    def watched(self) -> Sequence[int]:
+        """None: these transports have to be asked."""
+        return ()
+
+    @property
+    def poll_s(self) -> float | None:
+        """What the transport wants, else short after news and longer without."""
+        options = self._link.connection.transport_options or {}
+        wanted = options.get(POLLING_INTERVAL)
+        return self._poll_s if wanted is None else float(wanted)
+
+    def _collect(self) -> None:
+        transport = self._link.connection.transport
+        before = len(self._inbox)
+        while len(self._inbox) - before < BATCH:
+            try:
+                transport.drain_events(self._link.raw, timeout=0)
+            except TimeoutError:
+                break
+            except ValueError as error:  # what was in the queue is no JSON, and is gone from it
+                self._take_malformed("", getattr(error, "doc", ""), error)
+        idle = len(self._inbox) == before
+        self._poll_s = min(self._poll_s * 2, LONGEST_POLL_S) if idle else SHORTEST_POLL_S
+
+    def _tolerant(self, deliver: Callable[[Any], None], queue: str) -> Callable[[Any], None]:
+        def deliver_or_report(raw: Any) -> None:
+            try:
+                deliver(raw)
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                self._take_malformed(queue, raw, error)
+
+        return deliver_or_report
+
+    def _take_malformed(self, queue: str, raw: Any, error: Exception) -> None:
+        data = raw if isinstance(raw, str) else json.dumps(raw, default=repr)
+        reason = f"{type(error).__name__}: {error}"
+        self._inbox.append(Malformed(next(self._numbers), queue, data.encode(), reason))
+
+    def _on_message(self, message: Any, queue: QueueSpec) -> None:
+        info = message.delivery_info or {}
+        body = message.body
+        self._accept(
+            None if queue.no_ack else message.delivery_tag,
+            lambda tag: Delivery(
+                tag=tag,
+                message=message_from(
+                    body.encode() if isinstance(body, str) else bytes(body or b""),
+                    dict(message.headers or {}),
+                    dict(message.properties or {}),
+                    message.content_type,
+                    message.content_encoding,
+                ),
+                queue=queue.name,
+                exchange=info.get("exchange") or "",
+                routing_key=info.get("routing_key") or "",
+                redelivered=bool(info.get("redelivered") or getattr(message, "again", False)),
+            ),
+        )
+
+    def _settle(self, settlements: Sequence[Settlement]) -> None:
+        channel = self._link.channel
+        for settlement in settlements:
+            handle = self._open.pop(settlement.tag)
+            if settlement.verdict in {Verdict.ACK, Verdict.CLAIM}:
+                channel.basic_ack(handle)
+            else:
+                channel.basic_reject(handle, requeue=settlement.verdict is Verdict.REQUEUE)
+
+    def close(self) -> None:
+        """Put back what is open: the channels of some transports would drop it."""
+        if self._link.channel is not None:
+            handles = list(self._open.values())
+            if _restores_at_front(self._link.channel):
+                handles.reverse()  # the oldest last, so that it comes out first
+            with self._guarded():
+                for handle in handles:
+                    self._link.channel.basic_reject(handle, requeue=True)
+        super().close()
+
+
+def undecoded(base: Any) -> Any:
+    """Make a message class that leaves a compressed body as it came."""
+
+    class UndecodedMessage(base):  # type: ignore[misc]  # which class depends on the transport
+        """A message as it travels."""
+
+        def __init__(self, payload: Any, channel: Any = None, **kwargs: Any) -> None:
+            headers = payload.get("headers") or {}
+            plain = {name: value for name, value in headers.items() if name != COMPRESSION}
+            super().__init__({**payload, "headers": plain}, channel, **kwargs)
+            self.headers = headers
+            self.again = bool(payload.get("redelivered"))
+
+        def serializable(self) -> Any:
+            """Go back into the queue with all headers."""
+            return {**super().serializable(), "headers": dict(self.headers)}
+
+    return UndecodedMessage
+
+
+def _restores_at_front(channel: Any) -> bool:
+    own = getattr(type(channel), "_restore_at_beginning", None)
+    return own is not virtual.Channel._restore_at_beginning  # noqa: SLF001 - asks what a transport overrides
