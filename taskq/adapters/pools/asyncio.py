@@ -23,7 +23,7 @@ from taskq.ports import Clock, Ending, Job, JobRunner, JobStarted, SlotReady
 
 log = logging.getLogger(__name__)
 
-# How long ``stop`` waits for the loop to end when nothing runs on it.
+# How long ``stop`` waits for a slot, and for the loop, that have nothing left to do.
 STOP_GRACE_S: Final = 2.0
 
 # What a body comes to: its ending, or what would have ended a process of its own.
@@ -149,9 +149,14 @@ class LoopSlot(InProcessSlot):
             if self._side is None:
                 self._side = SideThread(self.number, self.run, self._loop)
             return await self._side.call(job)
-        self._running = self._loop.create_task(self._awaited(job), context=copy_context())
+        running = self._loop.create_task(self._awaited(job), context=copy_context())
+        self._running = running
         try:
-            return await self._running
+            return await running
+        except asyncio.CancelledError as error:
+            if running.cancelled() and self._terminated:
+                return error  # it was cancelled before its first step
+            raise  # the loop ends
         finally:
             self._running = None
 
@@ -178,6 +183,7 @@ class AsyncioPool(InProcessPool[LoopSlot]):
     def _close(self) -> None:
         if self._loop is not None:
             self._loop.stop()
+            self._loop.thread.join(STOP_GRACE_S)
 
     def _open(self, number: int, run: JobRunner) -> LoopSlot:
         if self._loop is None:

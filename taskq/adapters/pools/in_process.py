@@ -154,7 +154,7 @@ class InProcessPool(ABC, Generic[Slot]):
             elif not slot.leaving:
                 slot.leave("the worker stops")
         self._await_end(idle)
-        self._known += self.collect()
+        self._known = list(self.collect())
         if not self.slots:
             self._close()
 
