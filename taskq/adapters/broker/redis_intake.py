@@ -1,0 +1,547 @@
+"""A worker's end of Redis, as the Intake port.  Used by one thread.
+
+Owned here: which queues, in which order, how many at once, and what a verdict means.  The
+record of what is out: ``redis_lease``; noticing messages: ``redis_waiting``; what lost workers
+had: ``redis_recovery``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from taskq.adapters.broker.errors import BrokerError
+from taskq.adapters.broker.redis_lease import (
+    ENTRIES_PER_CALL,
+    MOST_TAKEN,
+    Held,
+    Lease,
+    Operation,
+    read_lease_entry,
+)
+from taskq.adapters.broker.redis_link import ANY, Link, LinkPool
+from taskq.adapters.broker.redis_recovery import LostMessage, Recovery
+from taskq.adapters.broker.redis_routes import Push, Routes, queue_life_ms, routes_of
+from taskq.adapters.broker.redis_scripts import RENEW, SWEEP_BINDINGS
+from taskq.adapters.broker.redis_waiting import GRACE_S, PEEK_S, Listener, Peeks
+from taskq.adapters.broker.redis_wire import (
+    Layout,
+    dead_entry,
+    deliveries_of,
+    is_redelivered,
+    message_of,
+    place_of,
+    read_envelope,
+    returned,
+)
+from taskq.adapters.results.redis import RedisStore
+from taskq.adapters.results.redis_records import ResultWrite
+from taskq.ports import (
+    Clock,
+    Completion,
+    Delivery,
+    Malformed,
+    QueueSpec,
+    Randomness,
+    ResultStore,
+    Settlement,
+    Verdict,
+)
+
+# A lease is renewed so often in its time that two renewals may fail.
+RENEWALS: Final = 3
+# How soon to go on with a lost worker's messages when there are more than one call deals with.
+MORE_TO_RECOVER_S: Final = 0.05
+# How often lists are looked at that nobody waits at: too many, or on a client without sockets.
+POLL_S: Final = 0.1
+# For how long a worker that was asleep can learn that it was taken over.
+REMEMBER_TAKEN_OVER_MS: Final = 24 * 60 * 60 * 1000
+SWEEP_EVERY_S: Final = 60.0
+SWEPT_AT_ONCE: Final = 100
+STOPPED: Final = "worker stopped after the body may have started"
+
+
+class RedisIntake:
+    """What one worker takes from Redis."""
+
+    def __init__(
+        self,
+        queues: Sequence[QueueSpec],
+        node: str,
+        *,
+        pool: LinkPool,
+        layout: Layout,
+        routes: Routes,
+        clock: Clock,
+        randomness: Randomness,
+        order: str,
+        lease_s: float,
+        delivery_limit: int,
+        has_sockets: bool,
+    ) -> None:
+        self._node, self._order = node, order
+        self._pool, self._layout, self._routes = pool, layout, routes
+        self._clock, self._randomness = clock, randomness
+        self._lease_s = lease_s
+        self._queues: dict[str, QueueSpec] = {}
+        self._rotation: list[str] = []
+        self._lists: list[tuple[str, str]] = []  # (queue, list), in the order of taking
+        self._unleased: list[tuple[str, str]] = []  # the same of queues without acks
+        self._queue_of_list: dict[str, str] = {}
+        self._prefetch = 0
+        self._found_nothing = False
+        self._swept_s = 0.0
+        self._waiting: list[Delivery | Malformed] = []
+        # Tags whose follow-ups are out, while a store that is elsewhere is being waited for.
+        self._published: set[int] = set()
+        self._lease = Lease(layout, routes, lease_s, self._new_token)
+        self._recovery = Recovery(
+            layout,
+            self._lease,
+            delivery_limit=delivery_limit,
+            queue_of=self._queue_of,
+            now=self._now,
+        )
+        self._peeks = Peeks(pool, clock, has_sockets=has_sockets)
+        self._has_sockets = has_sockets
+        self._listener = Listener(pool, clock)
+        self._link: Link | None = None
+        for queue in queues:
+            self._note_queue(queue)
+        self._arrange()
+        with self._speaking():
+            self._connect()
+
+    # -- the port --------------------------------------------------------------------------------
+
+    @property
+    def keeps_deliveries(self) -> bool:
+        """Leases outlive connections."""
+        return True
+
+    @property
+    def watched(self) -> Sequence[int]:
+        """File descriptors that become readable when ``receive`` may have something."""
+        if not self._has_sockets:
+            return ()
+        return (*self._peeks.descriptors, *self._listener.descriptors)
+
+    @property
+    def poll_s(self) -> float | None:
+        """How often to call ``receive`` though nothing became readable; changes with time."""
+        listens_only = not self._lists and not self._unleased
+        if self._has_room() and not listens_only and not self._found_nothing:
+            return 0.0
+        if self._has_sockets and (listens_only or self._peeks.can_wait):
+            # A connection on which nothing comes any more is noticed by then.
+            return PEEK_S + GRACE_S
+        return POLL_S
+
+    def set_prefetch(self, count: int) -> None:
+        """How many deliveries may be unsettled and unclaimed at once; 0 means any number."""
+        self._prefetch = count
+
+    def receive(self) -> Sequence[Delivery | Malformed]:
+        """Take what is there, as far as the prefetch allows."""
+        with self._speaking() as link:
+            out, self._waiting = self._waiting, []
+            self._peeks.drain()
+            for queue, raw in self._listener.drain():
+                out.append(self._read(self._lease.next_tag(), raw, queue))
+            out += self._take_unleased(link)
+            if self._lists and self._has_room():
+                self._take(link, out)
+            self._found_nothing = not out and self._has_room()
+            if self._found_nothing:
+                self._peeks.arm()
+            return out
+
+    def settle(self, settlements: Sequence[Settlement]) -> None:
+        """Carry out the verdicts, in order.  CLAIM has taken effect when this returns."""
+        with self._speaking() as link:
+            self._lease.do(link, [one for each in settlements for one in self._verdict(each)])
+
+    def commit(self, completions: Sequence[Completion], store: ResultStore) -> None:
+        """Publish follow-ups, store results, settle; one atomic step if the store is here too."""
+        rides = isinstance(store, RedisStore) and store.address == self._pool.address
+        needs_store = any(one.result is not None for one in completions)
+        with self._speaking() as link:
+            if rides or not needs_store:
+                operations = [
+                    self._operation(one, store if isinstance(store, RedisStore) else None)
+                    for one in completions
+                ]
+                self._lease.do(link, operations)
+                return
+            ours = self._still_ours(link, completions)
+            self._publish_once(link, ours)
+        records = [one.result for one in ours if one.result is not None]
+        if records:
+            store.store(records)
+        self.settle([one.settlement for one in ours if one.settlement is not None])
+        self._published.clear()
+
+    def renew(self) -> float | None:
+        """Renew the lease, and take over from workers that did not renew theirs."""
+        with self._speaking() as link:
+            self._renew(link)
+            more = self._recovery.tend(link)
+            self._keep_bindings(link)
+            self._listener.check()
+            return MORE_TO_RECOVER_S if more else self._lease_s / RENEWALS
+
+    def add_queue(self, queue: QueueSpec) -> None:
+        """Take from one more queue."""
+        self._note_queue(queue)
+        self._arrange()
+        with self._speaking() as link:
+            self._routes.declare(link, [queue])
+            self._listen()
+
+    def cancel_queue(self, name: str) -> None:
+        """Stop taking from a queue; what it gave stays out."""
+        self._queues.pop(name, None)
+        self._arrange()
+        with self._speaking():
+            self._listen()
+
+    def reconnect(self) -> None:
+        """Try once to connect again and to take as before."""
+        self._let_go()
+        with self._speaking():
+            self._connect()
+
+    def close(self) -> None:
+        """Hand back what is unsettled and unclaimed, and let go of connections."""
+        try:
+            with self._speaking() as link:
+                self._hand_back(link)
+                self._delete_temporary_queues(link)
+                self._lease.dissolve(link)
+        finally:
+            self._let_go()
+
+    # -- beside the port -------------------------------------------------------------------------
+
+    def lost_claims(self) -> Sequence[LostMessage]:
+        """Return what went to the dead letters since the last call because its worker was lost."""
+        lost, self._recovery.lost = self._recovery.lost, []
+        return lost
+
+    def lost_tags(self) -> Sequence[int]:
+        """Return tags that another worker has taken over since the last call."""
+        lost, self._lease.lost = self._lease.lost, []
+        return lost
+
+    # -- connecting ------------------------------------------------------------------------------
+
+    @contextmanager
+    def _speaking(self) -> Iterator[Link]:
+        """A connection to use; what goes wrong with it is one kind of error."""
+        try:
+            if self._link is None:
+                self._link = self._pool.fresh()
+            yield self._link
+        except ANY as error:
+            self._let_go()
+            raise self._pool.gone(error) from error
+
+    def _connect(self) -> None:
+        link = self._link
+        assert link is not None, "somebody speaks"
+        self._routes.forget()
+        self._routes.declare(link, self._queues.values())
+        lease = self._lease
+        if lease.held and not link.ask("ZSCORE", self._layout.workers, lease.token):
+            lease.restore(link)
+        else:
+            lease.register(link)
+        self._waiting += [
+            self._read(tag, held.raw, self._queue_of(held.key)) for tag, held in lease.unknown(link)
+        ]
+        self._listen()
+
+    def _let_go(self) -> None:
+        self._found_nothing = False
+        if self._link is not None:
+            self._link.close()
+        self._link = None
+        self._peeks.close()
+        self._listener.close()
+
+    # -- queues ----------------------------------------------------------------------------------
+
+    def _note_queue(self, queue: QueueSpec) -> None:
+        self._queues[queue.name] = queue
+        for key in self._layout.lists_of(queue.name):
+            self._queue_of_list[key] = queue.name
+
+    def _arrange(self) -> None:
+        """Bring lists, peeks and rotation up to date with the queues."""
+        with_lists = [name for name, queue in self._queues.items() if not _is_fanout(queue)]
+        kept = [name for name in self._rotation if name in with_lists]
+        self._rotation = kept + [name for name in with_lists if name not in kept]
+        if self._order == "sorted":
+            self._rotation.sort()
+        self._order_lists()
+        self._peeks.watch([key for _, key in (*self._lists, *self._unleased)])
+        self._found_nothing = False
+
+    def _order_lists(self) -> None:
+        """A priority goes before a queue: the most urgent step of all queues first."""
+        by_queue = {name: self._layout.lists_of(name) for name in self._rotation}
+        ordered = [
+            (name, by_queue[name][step])
+            for step in range(len(self._layout.steps))
+            for name in self._rotation
+        ]
+        self._lists = [pair for pair in ordered if not self._queues[pair[0]].no_ack]
+        self._unleased = [pair for pair in ordered if self._queues[pair[0]].no_ack]
+
+    def _rotate(self, served: str) -> None:
+        """Who was served first goes to the end, so that a busy queue does not starve others."""
+        if self._order != "round_robin" or len(self._rotation) < 2:  # noqa: PLR2004 - a pair
+            return
+        self._rotation.remove(served)
+        self._rotation.append(served)
+        self._order_lists()
+
+    def _listen(self) -> None:
+        patterns: dict[str, list[str]] = {}
+        for name, queue in self._queues.items():
+            for exchange, routing_key in routes_of(queue):
+                if exchange.type == "fanout":
+                    pattern = self._layout.pattern(exchange.name, routing_key)
+                    patterns.setdefault(pattern, []).append(name)
+        self._listener.listen(patterns)
+
+    def _queue_of(self, key: str) -> str:
+        """Name the queue of a list; lists of queues of other workers are read from their name."""
+        known = self._queue_of_list.get(key)
+        if known is None:
+            known = key.removeprefix(self._layout.prefix).partition(self._layout.sep)[0]
+        return known
+
+    # -- taking ----------------------------------------------------------------------------------
+
+    def _has_room(self) -> bool:
+        return self._prefetch == 0 or self._lease.open < self._prefetch
+
+    def _take(self, link: Link, out: list[Delivery | Malformed]) -> None:
+        room = self._prefetch - self._lease.open if self._prefetch else MOST_TAKEN
+        lists = self._lists
+        taken, complaint = self._lease.take(link, [key for _, key in lists], min(room, MOST_TAKEN))
+        for tag, number, raw in taken:
+            out.append(self._read(tag, raw, lists[number][0]))
+        if taken:
+            self._rotate(lists[taken[0][1]][0])
+        elif complaint:
+            raise BrokerError(
+                self._pool.name,
+                f"cannot take from a queue: {complaint}",
+                "something else uses a key of that name; give taskq a database of its own",
+            )
+
+    def _take_unleased(self, link: Link) -> list[Delivery | Malformed]:
+        if not self._unleased:
+            return []
+        room = self._prefetch or MOST_TAKEN
+        replies = link.ask_many([("RPOP", key, room) for _, key in self._unleased])
+        return [
+            self._read(self._lease.next_tag(), raw, name)
+            for (name, _), raws in zip(self._unleased, replies, strict=True)
+            for raw in raws or ()
+        ]
+
+    @staticmethod
+    def _read(tag: int, raw: bytes, queue: str) -> Delivery | Malformed:
+        try:
+            parsed = read_envelope(raw)
+            message = message_of(parsed)
+        except ValueError as error:
+            return Malformed(tag, queue, raw, str(error))
+        exchange, routing_key = place_of(parsed)
+        return Delivery(
+            tag,
+            message,
+            queue,
+            exchange,
+            routing_key,
+            is_redelivered(parsed),
+            deliveries_of(parsed),
+        )
+
+    # -- settling --------------------------------------------------------------------------------
+
+    def _verdict(self, settlement: Settlement) -> Iterator[Operation]:
+        """Say what is to be done; nothing for what is not (any more) in the lease."""
+        held = self._lease.held.get(settlement.tag)
+        if held is not None:
+            yield self._operation(Completion(settlement=settlement), None, held)
+
+    def _operation(
+        self,
+        completion: Completion,
+        store: RedisStore | None,
+        held: Held | None = None,
+    ) -> Operation:
+        results: tuple[ResultWrite, ...] = ()
+        if completion.result is not None:
+            assert store is not None, "results ride only with the store at this place"
+            results = (store.write_of(completion.result),)
+        outgoing = completion.follow_ups
+        texts = tuple(self._routes.envelope(one) for one in outgoing)
+        settlement = completion.settlement
+        if settlement is None:
+            return Operation("N", None, outgoing, texts, (), results)
+        tag = settlement.tag
+        if settlement.verdict is Verdict.CLAIM:
+            return Operation("C", tag, outgoing, texts, (), results)
+        held = held or self._lease.held.get(tag)
+        pushes: tuple[Push, ...] = ()
+        if held is not None and settlement.verdict is not Verdict.ACK:
+            pushes = (self._push_of(settlement, held),)
+        return Operation(self._lease.mode(tag), tag, outgoing, texts, pushes, results)
+
+    def _push_of(self, settlement: Settlement, held: Held) -> Push:
+        if settlement.verdict is Verdict.REQUEUE:
+            text = _marked(held.raw, counted=True)
+            return Push("LPUSH", held.key, text, self._routes.life_ms(self._queue_of(held.key)))
+        return self._dead(held, settlement.reason or "rejected")
+
+    def _dead(self, held: Held, reason: str) -> Push:
+        entry = dead_entry(held.raw, reason, self._now(), self._queue_of(held.key), self._node)
+        return Push("LPUSH", self._layout.dead, entry)
+
+    def _still_ours(self, link: Link, completions: Sequence[Completion]) -> list[Completion]:
+        """Leave out those whose lease was lost: somebody else does them."""
+        tags = [one.settlement.tag for one in completions if one.settlement is not None]
+        if tags and not link.ask("ZSCORE", self._layout.workers, self._lease.token):
+            self._lease.restore(link)
+        held = self._lease.held
+        return [one for one in completions if one.settlement is None or one.settlement.tag in held]
+
+    def _publish_once(self, link: Link, completions: Sequence[Completion]) -> None:
+        """Publish follow-ups; not again when this is repeated because the store failed."""
+        outgoing = [
+            follow_up
+            for one in completions
+            if one.settlement is None or one.settlement.tag not in self._published
+            for follow_up in one.follow_ups
+        ]
+        if outgoing:
+            texts = [self._routes.envelope(one) for one in outgoing]
+            link.ask_many(self._routes.commands(self._routes.pushes(link, outgoing, texts)))
+        self._published.update(
+            one.settlement.tag for one in completions if one.settlement is not None
+        )
+
+    # -- renewing --------------------------------------------------------------------------------
+
+    def _renew(self, link: Link) -> None:
+        layout, heirs = self._layout, self._recovery.heirs
+        tokens = [self._lease.token, *heirs]
+        reply = link.run(
+            RENEW,
+            [layout.workers],
+            [
+                self._lease.lease_ms,
+                layout.lease(""),
+                layout.claimed(""),
+                layout.taken_over(""),
+                REMEMBER_TAKEN_OVER_MS,
+                self._randomness.uuid(),
+                *tokens,
+            ],
+        )
+        ours = dict(zip(tokens, reply, strict=False))
+        heirs[:] = [heir for heir in heirs if ours[heir]]
+        if len(reply) > len(tokens):
+            heirs.append(reply[-1].decode())
+        if not ours[self._lease.token]:
+            self._lease.restore(link)
+
+    def _keep_bindings(self, link: Link) -> None:
+        """What expires unused is used by this worker: queues, and the bindings to them."""
+        expiring = [queue for queue in self._queues.values() if queue_life_ms(queue)]
+        if not expiring:
+            return
+        link.ask_many(
+            [
+                ("PEXPIRE", key, queue_life_ms(queue))
+                for queue in expiring
+                for key in self._layout.lists_of(queue.name)
+            ]
+        )
+        for queue in expiring:
+            for exchange, routing_key in routes_of(queue):
+                self._routes.bind(link, queue, exchange, routing_key)
+        now_s = self._clock.read().elapsed_s
+        if now_s - self._swept_s >= SWEEP_EVERY_S:
+            self._swept_s = now_s
+            prefixes = [self._layout.bindings(""), self._layout.permanent_bindings("")]
+            link.run(SWEEP_BINDINGS, [self._layout.binding_deadlines], [*prefixes, SWEPT_AT_ONCE])
+
+    # -- closing ---------------------------------------------------------------------------------
+
+    def _hand_back(self, link: Link) -> None:
+        """The youngest first, each in front of those before: the oldest is the next to be taken.
+
+        What was claimed and never settled is accounted for in the dead letters.
+        """
+        lease = self._lease
+        if not link.ask("ZSCORE", self._layout.workers, lease.token):
+            lease.restore(link)
+        key = self._layout.lease(lease.token)
+        tags = sorted((int(tag) for tag in link.ask("HKEYS", key)), reverse=True)
+        for at in range(0, len(tags), ENTRIES_PER_CALL):
+            some = tags[at : at + ENTRIES_PER_CALL]
+            entries = link.ask("HMGET", key, *some)
+            operations = []
+            for tag, entry in zip(some, entries, strict=True):
+                if entry is not None:
+                    held = lease.held.setdefault(tag, read_lease_entry(entry))
+                    operations.append(self._handing_back(tag, held))
+            lease.do(link, operations)
+
+    def _handing_back(self, tag: int, held: Held) -> Operation:
+        if tag in self._lease.claimed:
+            return Operation("E", tag, pushes=(self._dead(held, STOPPED),))
+        text = _marked(held.raw, counted=False)
+        life_ms = self._routes.life_ms(self._queue_of(held.key))
+        return Operation("D", tag, pushes=(Push("RPUSH", held.key, text, life_ms),))
+
+    def _delete_temporary_queues(self, link: Link) -> None:
+        """A fanout queue that goes with its consumer leaves no binding behind, as with kombu."""
+        for queue in self._queues.values():
+            if queue.auto_delete and _is_fanout(queue):
+                for exchange, routing_key in routes_of(queue):
+                    member = self._layout.member(queue, exchange.type, routing_key)
+                    link.ask_many(
+                        [
+                            ("SREM", self._layout.bindings(exchange.name), member),
+                            ("SREM", self._layout.permanent_bindings(exchange.name), member),
+                        ]
+                    )
+                link.ask("DEL", *self._layout.lists_of(queue.name))
+
+    # -- small things ----------------------------------------------------------------------------
+
+    def _new_token(self) -> str:
+        return f"{self._node}.{self._randomness.uuid()}"
+
+    def _now(self) -> str:
+        return self._clock.read().wall.isoformat()
+
+
+def _is_fanout(queue: QueueSpec) -> bool:
+    return queue.exchange.type == "fanout" and bool(queue.exchange.name)
+
+
+def _marked(raw: bytes, *, counted: bool) -> str | bytes:
+    """Mark a message as given out before; what cannot be read goes back as it came."""
+    try:
+        return returned(read_envelope(raw), counted=counted)
+    except ValueError:
+        return raw

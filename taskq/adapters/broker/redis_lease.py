@@ -1,0 +1,305 @@
+"""What one intake has taken, and the server's record of it.
+
+A lease is a token with a deadline in ``taskq.workers``, a hash of what was taken and a set of
+what was claimed.  ``Lease`` runs the scripts; ``redis_intake`` decides what to ask for.
+
+What can go wrong, and what follows:
+
+* The worker dies: its deadline passes, another intake takes over (``redis_recovery``).
+* The worker sleeps too long and is taken over: its token is gone and ``taskq.taken.<token>``
+  says so.  What it holds is no longer its own: marked lost, never settled.
+* The server lost its data: the token is gone and nothing says that somebody has taken over.
+  Then what the worker holds is written back, for nobody else has it.
+* A reply is lost on the way: who asked asks again after ``reconnect``.  Doing it twice does
+  nothing, for a tag leaves the lease only once, and while the token stands nobody else can
+  have removed it.  What was taken but never arrived is found by comparing tags.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from taskq.adapters.broker.errors import BrokerError
+from taskq.adapters.broker.redis_link import Link
+from taskq.adapters.broker.redis_routes import Push, Routes
+from taskq.adapters.broker.redis_scripts import COMMIT, REGISTER, TAKE
+from taskq.adapters.broker.redis_wire import Layout
+from taskq.adapters.results.redis_records import ResultWrite
+from taskq.ports import Outgoing
+
+# Operations in one script: the server does nothing else meanwhile, so this bounds its pause.
+OPERATIONS_PER_CALL: Final = 100
+# Messages that one call takes, at most, where the prefetch does not say less.
+MOST_TAKEN: Final = 1000
+# Entries of a lease read or written in one call.
+ENTRIES_PER_CALL: Final = 200
+
+
+class Held(NamedTuple):
+    """A message that this intake has."""
+
+    raw: bytes
+    key: str  # the list it came from
+
+
+@dataclass(slots=True)
+class Operation:
+    """One thing to do with one tag (or none), and what must be sent and stored before."""
+
+    mode: str  # D: done with, E: done with, was claimed, C: claim, N: no tag
+    tag: int | None = None
+    outgoing: tuple[Outgoing, ...] = ()
+    texts: tuple[str, ...] = ()
+    pushes: tuple[Push, ...] = ()
+    results: tuple[ResultWrite, ...] = ()
+
+
+@dataclass(slots=True)
+class Said:
+    """What the server said to a batch of operations."""
+
+    registered: bool
+    left_out: list[int] = field(default_factory=list)
+    failed: dict[int, str] = field(default_factory=dict)
+
+
+class Lease:
+    """The tags that are out, and the token that they are out under."""
+
+    def __init__(
+        self, layout: Layout, routes: Routes, lease_s: float, new_token: Callable[[], str]
+    ) -> None:
+        self._layout, self._routes = layout, routes
+        self._lease_ms = int(lease_s * 1000)
+        self._new_token = new_token
+        self.token = new_token()
+        self.held: dict[int, Held] = {}
+        self.claimed: set[int] = set()
+        self.lost: list[int] = []
+        self._last_tag = 0
+
+    @property
+    def open(self) -> int:
+        """How many are neither settled nor claimed."""
+        return len(self.held) - len(self.claimed)
+
+    @property
+    def lease_ms(self) -> int:
+        """How long the lease is good for after the last word from here."""
+        return self._lease_ms
+
+    def next_tag(self) -> int:
+        """Return a tag for something that is not leased."""
+        self._last_tag += 1
+        return self._last_tag
+
+    def register(self, link: Link) -> None:
+        """Begin the lease."""
+        link.run(REGISTER, [self._layout.workers], [self.token, self._lease_ms])
+
+    def take(
+        self, link: Link, keys: Sequence[str], room: int
+    ) -> tuple[list[tuple[int, int, bytes]], str]:
+        """Take up to ``room`` messages.
+
+        Returns tag, number of the list and envelope of each; and a complaint about a list.
+        """
+        first = self._last_tag
+        # Reserved before the call: if its reply is lost, the tags are never used again.
+        self._last_tag += room
+        arguments = [self.token, self._lease_ms, first, room]
+        script_keys = [self._layout.workers, self._layout.lease(self.token), *keys]
+        reply = link.run(TAKE, script_keys, arguments)
+        if reply == 0:
+            self.restore(link)
+            script_keys[1] = self._layout.lease(self.token)
+            reply = link.run(TAKE, script_keys, [self.token, *arguments[1:]])
+        return self._taken(reply or [], keys, first)
+
+    def _taken(
+        self, reply: list[Any], keys: Sequence[str], tag: int
+    ) -> tuple[list[tuple[int, int, bytes]], str]:
+        taken: list[tuple[int, int, bytes]] = []
+        complaint = ""
+        at = 0
+        while at < len(reply):
+            number, count = reply[at], reply[at + 1]
+            at += 2
+            if number < 0:
+                complaint = f"{keys[-number - 1]}: {count.decode(errors='replace')}"
+                continue
+            key = keys[number - 1]
+            for raw in reply[at : at + count]:
+                tag += 1
+                self.held[tag] = Held(raw, key)
+                taken.append((tag, number - 1, raw))
+            at += count
+        return taken, complaint
+
+    # -- settling --------------------------------------------------------------------------------
+
+    def do(self, link: Link, operations: Sequence[Operation]) -> None:
+        """Carry out, in order.  Tags that are not ours (any more) are left out."""
+        for start in range(0, len(operations), OPERATIONS_PER_CALL):
+            self._do_batch(link, operations[start : start + OPERATIONS_PER_CALL])
+
+    def _do_batch(self, link: Link, batch: Sequence[Operation]) -> None:
+        batch = [one for one in batch if one.tag is None or one.tag in self.held]
+        if all(one.mode in "DE" and _is_plain(one) for one in batch):
+            self._forget_tags(link, batch)
+            return
+        said = self.run(link, self.token, batch)
+        if not said.registered and said.left_out:
+            batch, left_out = self._settle_done(batch, said)
+            if not self.restore(link):
+                return
+            said = self.run(link, self.token, left_out)
+            batch = left_out
+        self._settle_done(batch, said)
+        if said.failed:
+            self._complain(link, batch, said.failed)
+
+    def _settle_done(
+        self, batch: Sequence[Operation], said: Said
+    ) -> tuple[Sequence[Operation], list[Operation]]:
+        """Note what has taken effect; returns the batch, and what was left out of it."""
+        out = set(said.left_out)
+        for number, one in enumerate(batch):
+            if one.tag is None or number in said.failed:
+                continue
+            if number in out and not said.registered:
+                continue
+            # Left out though the token stands: it was done before, and its reply was lost.
+            if one.mode == "C" and number not in out:
+                self.claimed.add(one.tag)
+            else:
+                self._drop(one.tag)
+        return batch, [batch[number] for number in said.left_out]
+
+    def _complain(self, link: Link, batch: Sequence[Operation], failed: Mapping[int, str]) -> None:
+        number, why = next(iter(failed.items()))
+        lists = [push.key for push in batch[number].pushes]
+        lists += [one.routing_key for one in batch[number].outgoing]
+        raise BrokerError(
+            link.server.name,
+            f"could not do what an ended message asks for ({', '.join(lists)}: {why})",
+            "the message stays leased until this is put right or the worker ends",
+        )
+
+    def _forget_tags(self, link: Link, batch: Sequence[Operation]) -> None:
+        """Plain acks need no script.  The lease goes first: claimed without a lease is nothing."""
+        if not batch:
+            return
+        tags = [one.tag for one in batch]
+        commands: list[tuple[Any, ...]] = [("HDEL", self._layout.lease(self.token), *tags)]
+        claimed = [tag for tag in tags if tag in self.claimed]
+        if claimed:
+            commands.append(("SREM", self._layout.claimed(self.token), *claimed))
+        link.ask_many(commands)
+        for tag in tags:
+            assert tag is not None, "an operation without a tag acks nothing"
+            self._drop(tag)
+
+    def run(self, link: Link, token: str, batch: Sequence[Operation]) -> Said:
+        """Run operations on the lease of a token; says what was left out and what failed."""
+        layout = self._layout
+        arguments: list[Any] = [token, self._lease_ms]
+        for one in batch:
+            pushes: Sequence[Push] = one.pushes
+            if one.outgoing:
+                pushes = (*self._routes.pushes(link, one.outgoing, one.texts), *pushes)
+            tag = "" if one.tag is None else one.tag
+            arguments += (one.mode, tag, len(pushes), len(one.results))
+            for push in pushes:
+                arguments += (push.command, push.key, push.value, push.life_ms)
+            for result in one.results:
+                arguments += (result.key, result.life_ms, result.blockers, result.payload)
+        keys = [layout.workers, layout.lease(token), layout.claimed(token)]
+        reply = link.run(COMMIT, keys, arguments)
+        return _read_said(reply)
+
+    def mode(self, tag: int) -> str:
+        """Which mode ends this tag."""
+        return "E" if tag in self.claimed else "D"
+
+    def _drop(self, tag: int) -> None:
+        self.held.pop(tag, None)
+        self.claimed.discard(tag)
+
+    def _lose(self, tag: int) -> None:
+        self._drop(tag)
+        self.lost.append(tag)
+
+    # -- when the token is gone ------------------------------------------------------------------
+
+    def restore(self, link: Link) -> bool:
+        """Begin anew after the token was gone; True if what is held is ours still (or again)."""
+        if link.ask("EXISTS", self._layout.taken_over(self.token)):
+            for tag in list(self.held):
+                self._lose(tag)
+            self.token = self._new_token()
+            self.register(link)
+            return False
+        self.register(link)
+        for tags in _slices(sorted(self.held)):
+            fields: list[Any] = []
+            for tag in tags:
+                raw, key = self.held[tag]
+                fields += (tag, lease_entry(key, raw))
+            link.ask("HSET", self._layout.lease(self.token), *fields)
+        if self.claimed:
+            link.ask("SADD", self._layout.claimed(self.token), *self.claimed)
+        return True
+
+    def unknown(self, link: Link) -> list[tuple[int, Held]]:
+        """Find what was taken for this token though nobody here has it: a reply was lost."""
+        lease = self._layout.lease(self.token)
+        tags = sorted(int(tag) for tag in link.ask("HKEYS", lease))
+        found: list[tuple[int, Held]] = []
+        for some in _slices([tag for tag in tags if tag not in self.held]):
+            for tag, entry in zip(some, link.ask("HMGET", lease, *some), strict=True):
+                if entry is not None:
+                    held = read_lease_entry(entry)
+                    self.held[tag] = held
+                    found.append((tag, held))
+        return found
+
+    def dissolve(self, link: Link) -> None:
+        """End the lease; what is still in it is for others to take over, at once."""
+        layout = self._layout
+        if not link.ask("HLEN", layout.lease(self.token)):
+            link.ask_many(
+                [("DEL", layout.claimed(self.token)), ("ZREM", layout.workers, self.token)]
+            )
+
+
+def _is_plain(one: Operation) -> bool:
+    return not (one.pushes or one.results or one.outgoing)
+
+
+def _read_said(reply: Sequence[Any]) -> Said:
+    said = Said(registered=bool(reply[0]))
+    for item in reply[1:]:
+        if isinstance(item, int):
+            said.left_out.append(item - 1)
+        else:
+            said.failed[said.left_out.pop()] = item.decode(errors="replace")
+    return said
+
+
+def _slices(tags: Sequence[int]) -> Iterable[Sequence[int]]:
+    return (tags[at : at + ENTRIES_PER_CALL] for at in range(0, len(tags), ENTRIES_PER_CALL))
+
+
+def lease_entry(key: str, raw: bytes) -> bytes:
+    """Write an entry as the script ``TAKE`` writes it."""
+    name = key.encode()
+    return b"%d:%b%b" % (len(name), name, raw)
+
+
+def read_lease_entry(entry: bytes) -> Held:
+    """Read one."""
+    size, _, rest = entry.partition(b":")
+    return Held(rest[int(size) :], rest[: int(size)].decode())

@@ -1,0 +1,306 @@
+"""Connections to Redis: one conversation each, a store of idle ones, and what their errors mean.
+
+``Link`` speaks through redis-py's connection itself: its client objects cost more than the
+command they send.  ``LinkPool`` hands links out, is safe to use from many threads, forgets what
+it had after a fork, and goes on to the next server of a list when one cannot be reached.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from hashlib import sha1
+from typing import Any, Final, TypeAlias
+
+from redis import exceptions
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from taskq.adapters.broker.errors import BrokerError, BrokerGoneError
+from taskq.adapters.broker.redis_url import Server
+from taskq.ports import Clock
+
+Command: TypeAlias = tuple[Any, ...]
+
+# Idle for longer than this, a connection is looked at before it is used: the server may have
+# closed it.  Shorter, the look would cost more than it saves.
+TRUSTED_IDLE_S: Final = 1.0
+MOST_IDLE_LINKS: Final = 10
+
+# Errors after which the same call may succeed on another connection.
+LOST: Final = (
+    exceptions.ConnectionError,
+    exceptions.TimeoutError,
+    exceptions.ReadOnlyError,
+    exceptions.MasterDownError,
+    OSError,
+)
+# Of those, what no second attempt will change.
+FINAL: Final = (exceptions.AuthenticationError, exceptions.AuthorizationError)
+ANY: Final = (exceptions.RedisError, OSError)
+
+
+class Script:
+    """A Lua script and the name that the server gives it."""
+
+    __slots__ = ("sha", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        # The name is Redis's choice; nothing is kept secret by it.
+        self.sha = sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+class Link:
+    """One connection.  Used by one thread at a time."""
+
+    __slots__ = ("connection", "idle_since_s", "server")
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.connection: Any = server.connect()
+        # How often to try again is decided by who calls, with the Clock port.
+        self.connection.retry = Retry(NoBackoff(), 0)
+        self.idle_since_s = 0.0
+
+    def open(self, timeout_s: float | None = None) -> None:
+        """Connect, within the given time if that is shorter than what is configured."""
+        connection = self.connection
+        if timeout_s is not None and getattr(connection, "_sock", None) is None:
+            within = connection.socket_connect_timeout
+            connection.socket_connect_timeout = min(timeout_s, within or timeout_s)
+        connection.connect()
+
+    def ask(self, *command: Any, timeout_s: float | None = None) -> Any:
+        """Send one command and return its reply."""
+        self.send(*command)
+        return self.answer(timeout_s)
+
+    def send(self, *command: Any) -> None:
+        """Send one command; its reply is read by ``answer``."""
+        connection = self.connection
+        connection.send_packed_command(connection.pack_command(*command), check_health=False)
+
+    def answer(self, timeout_s: float | None = None) -> Any:
+        """Read one reply; waits for it no longer than is configured, or than is said."""
+        if timeout_s is None:
+            return self.connection.read_response(disconnect_on_error=True)
+        return self.connection.read_response(disconnect_on_error=True, timeout=timeout_s)
+
+    def push(self) -> Any:
+        """Read one message of a subscription."""
+        return self.connection.read_response(disconnect_on_error=True, push_request=True)
+
+    def ask_many(self, commands: Sequence[Command], timeout_s: float | None = None) -> list[Any]:
+        """Send commands together; a reply that is an error is raised after all were read."""
+        connection = self.connection
+        connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+        replies: list[Any] = []
+        failed: exceptions.ResponseError | None = None
+        for _ in commands:
+            try:
+                replies.append(self.answer(timeout_s))
+            except exceptions.ResponseError as error:
+                failed = failed or error
+                replies.append(error)
+        if failed is not None:
+            raise failed
+        return replies
+
+    def run(self, script: Script, keys: Sequence[Any], arguments: Iterable[Any]) -> Any:
+        """Run a script; a server that does not know it (yet, or any more) is given its text."""
+        rest = (len(keys), *keys, *arguments)
+        try:
+            return self.ask("EVALSHA", script.sha, *rest)
+        except exceptions.NoScriptError:
+            return self.ask("EVAL", script.text, *rest)
+
+    def readable(self, timeout_s: float = 0.0) -> bool:
+        """Whether something can be read; raises where the other side has closed."""
+        return bool(self.connection.can_read(timeout=timeout_s))
+
+    def fileno(self) -> int:
+        """Return the descriptor of its socket."""
+        return int(self.connection._sock.fileno())  # noqa: SLF001 - redis-py has no other way
+
+    def close(self) -> None:
+        """Let go.  After a fork this closes the copy only; the parent's stays open."""
+        self.connection.disconnect()
+
+
+class LinkPool:
+    """Links to one server, or to the first of a list that answers."""
+
+    def __init__(self, servers: Sequence[Server], clock: Clock) -> None:
+        self._servers = tuple(servers)
+        self._clock = clock
+        self._current = 0
+        self._pid = os.getpid()
+        # ``list.append`` and ``list.pop`` are atomic: no lock that a fork could copy while held.
+        self._idle: list[Link] = []
+
+    @property
+    def server(self) -> Server:
+        """The server in use."""
+        return self._servers[self._current]
+
+    @property
+    def name(self) -> str:
+        """All servers, passwords starred."""
+        return ";".join(server.name for server in self._servers)
+
+    @property
+    def address(self) -> str:
+        """Server and database; the same for each pool that goes to the same place."""
+        return ";".join(server.address for server in self._servers)
+
+    def take(self, timeout_s: float | None = None) -> Link:
+        """Return a connected link, to be given back by ``give`` or closed."""
+        if self._pid != os.getpid():
+            self._forget_parent()
+        while self._idle:
+            try:
+                link = self._idle.pop()
+            except IndexError:  # another thread was faster
+                break
+            if link.server is self.server and self._is_sound(link):
+                return link
+            link.close()
+        return self.fresh(timeout_s)
+
+    def give(self, link: Link) -> None:
+        """Put a link back whose conversation is at a clean point."""
+        if len(self._idle) >= MOST_IDLE_LINKS:
+            link.close()
+            return
+        link.idle_since_s = self._clock.read().elapsed_s
+        self._idle.append(link)
+
+    def fresh(self, timeout_s: float | None = None) -> Link:
+        """Return a new connected link; tries each server once, beginning with the one in use."""
+        failure: Exception | None = None
+        for _ in self._servers:
+            link = Link(self.server)
+            try:
+                link.open(timeout_s)
+            except ANY as error:
+                link.close()
+                failure = failure or error
+                self._current = (self._current + 1) % len(self._servers)
+            else:
+                return link
+        assert failure is not None, "there is at least one server"
+        raise failure
+
+    def close(self) -> None:
+        """Close what is idle."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def error(self, cause: BaseException) -> BrokerError:
+        """Put a failed call into one line."""
+        return BrokerError(self.name, *explain(cause))
+
+    def gone(self, cause: BaseException) -> BrokerGoneError:
+        """Put a lost connection into one line."""
+        return BrokerGoneError(self.name, *explain(cause))
+
+    def _forget_parent(self) -> None:
+        inherited, self._idle, self._pid = self._idle, [], os.getpid()
+        for link in inherited:
+            link.close()
+
+    def _is_sound(self, link: Link) -> bool:
+        if self._clock.read().elapsed_s - link.idle_since_s < TRUSTED_IDLE_S:
+            return True
+        try:
+            return not link.readable()
+        except ANY:
+            return False
+
+
+# Kinds of errors, words in their text, what is said of them, what to do.  The first row that
+# fits is taken; a row with words needs one of them in the text.
+_KINDS: Final[tuple[tuple[tuple[type[BaseException], ...], tuple[str, ...], str, str], ...]] = (
+    (
+        (exceptions.AuthenticationError,),
+        (),
+        "authentication failed",
+        "check user and password in the URL",
+    ),
+    (
+        (exceptions.ResponseError, exceptions.ConnectionError),
+        ("NOAUTH", "WRONGPASS", "AUTH"),
+        "authentication failed",
+        "check user and password in the URL",
+    ),
+    (
+        (exceptions.BusyLoadingError,),
+        (),
+        "the server still reads its data",
+        "try again soon",
+    ),
+    (
+        (exceptions.TimeoutError, TimeoutError),
+        (),
+        "no answer in time",
+        "check that the server is up and reachable",
+    ),
+    (
+        (exceptions.ReadOnlyError,),
+        (),
+        "the server is a replica",
+        "give the URL of the primary",
+    ),
+    (
+        (exceptions.OutOfMemoryError,),
+        (),
+        "the server has no memory left",
+        "raise maxmemory, or let workers drain the queues",
+    ),
+    (
+        (exceptions.NoPermissionError,),
+        (),
+        "the user may not do this",
+        "give it the rights it needs (ACL SETUSER)",
+    ),
+    (
+        (exceptions.ResponseError,),
+        ("WRONGTYPE",),
+        "something else uses this key",
+        "give taskq a database of its own",
+    ),
+    (
+        (exceptions.ResponseError,),
+        ("MISCONF",),
+        "the server cannot write to its disk",
+        "see the server's log",
+    ),
+    (
+        (exceptions.ConnectionError, OSError),
+        ("refused",),
+        "connection refused",
+        "start the server, or correct the URL",
+    ),
+    (
+        (exceptions.ConnectionError,),
+        ("max number of clients",),
+        "the server has too many clients",
+        "raise maxclients, or use fewer connections",
+    ),
+    (
+        (exceptions.ConnectionError, OSError),
+        (),
+        "no connection",
+        "check that the server is up and reachable",
+    ),
+)
+
+
+def explain(error: BaseException) -> tuple[str, str]:
+    """Say why a call failed and what to do, each in one line."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    for kinds, words, why, advice in _KINDS:
+        if isinstance(error, kinds) and (not words or any(word in text for word in words)):
+            return f"{why} ({text})", advice
+    return text, "see the server's log"

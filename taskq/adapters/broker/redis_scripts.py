@@ -1,0 +1,276 @@
+"""The Lua scripts of the Redis driver.  Each is one atomic step.
+
+None of them parses or writes a message: a message is opaque here (a round trip through the
+server's JSON library would turn empty arrays into empty objects).  What a lease holds is
+``<length of the list's name>:<name of the list><envelope>``.
+
+Three things hold for all of them:
+
+* Time is the server's (``TIME``), so that clocks of workers never decide who owns a message.
+* A server that is out of memory refuses commands that need some, but only as the first write
+  of a script.  It must still be drained, so each script begins with a write that needs none.
+* Redis 6.2 is enough.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from taskq.adapters.broker.redis_link import Script
+
+_NOW: Final = """
+local now = redis.call('TIME')
+local now_ms = tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000)
+"""
+
+# A result's state is read from the beginning of its JSON, where every writer puts it; else from
+# the parsed JSON; else (pickle, msgpack, yaml) it is the capital word that follows 'status'.
+_STORE: Final = """
+local function state_of(key)
+  local head = redis.call('GETRANGE', key, 0, 63)
+  if head == '' then return nil end
+  local state = string.match(head, '^{"status": ?"([%w_]+)"')
+  if state then return state end
+  local text = redis.call('GET', key)
+  if string.sub(text, 1, 1) == '{' then
+    local fine, meta = pcall(cjson.decode, text)
+    if fine and type(meta) == 'table' then return meta['status'] end
+  end
+  return string.match(text, 'status[^%w]+(%u+)')
+end
+
+local function store(key, life_ms, blockers, payload)
+  local state = state_of(key)
+  if state and string.find(blockers, ' ' .. state .. ' ', 1, true) then return 0 end
+  if life_ms == '0' then
+    redis.call('SET', key, payload)
+  else
+    redis.call('SET', key, payload, 'PX', life_ms)
+  end
+  redis.call('PUBLISH', key, payload)
+  return 1
+end
+"""
+
+# KEYS: workers, lease, lists ...      ARGV: token, lease in ms, last tag used, how many
+# Returns 0 where the lease is not ours any more, else for each list that had something:
+# its number, how many, the envelopes; or minus its number and the error.
+TAKE: Final = Script(
+    """
+redis.call('HDEL', KEYS[2], '')
+if not redis.call('ZSCORE', KEYS[1], ARGV[1]) then return 0 end
+"""
+    + _NOW
+    + """
+redis.call('ZADD', KEYS[1], now_ms + ARGV[2], ARGV[1])
+local tag, left, out = tonumber(ARGV[3]), tonumber(ARGV[4]), {}
+for i = 3, #KEYS do
+  local key = KEYS[i]
+  local got = redis.pcall('RPOP', key, left)
+  if got and got.err then
+    out[#out + 1] = 2 - i
+    out[#out + 1] = got.err
+  elseif got and #got > 0 then
+    local count, head, fields = #got, #key .. ':' .. key, {}
+    out[#out + 1] = i - 2
+    out[#out + 1] = count
+    for j = 1, count do
+      fields[#fields + 1] = tag + j
+      fields[#fields + 1] = head .. got[j]
+      out[#out + 1] = got[j]
+      if #fields == 1000 or j == count then
+        redis.call('HSET', KEYS[2], unpack(fields))
+        fields = {}
+      end
+    end
+    tag = tag + count
+    left = left - count
+    if left == 0 then break end
+  end
+end
+return out
+"""
+)
+
+# KEYS: workers, lease, claimed       ARGV: token, lease in ms, operations ...
+# An operation: mode, tag, number of pushes, number of results,
+#   for each push: command, key, value, life of the key in ms (0: none)
+#   for each result: key, life in ms (0: none), states that it must not replace, payload
+# Modes: D is done with the tag, E the same of a claimed one, C claims it, N has no tag.
+# Where the tag is not in the lease, the operation is left out.
+# Returns whether the token is known, then the numbers of operations left out; that of one that
+# failed is followed by its error.
+COMMIT: Final = Script(
+    _STORE
+    + """
+redis.call('HDEL', KEYS[2], '')
+local registered = redis.call('ZSCORE', KEYS[1], ARGV[1]) and 1 or 0
+if registered == 1 then
+"""
+    + _NOW
+    + """
+  redis.call('ZADD', KEYS[1], now_ms + ARGV[2], ARGV[1])
+end
+local i, last, number, out = 3, #ARGV, 0, {registered}
+while i <= last do
+  local mode, tag = ARGV[i], ARGV[i + 1]
+  local pushes, results = tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
+  i = i + 4
+  number = number + 1
+  if mode == 'N' or redis.call('HEXISTS', KEYS[2], tag) == 1 then
+    local failure = nil
+    for _ = 1, pushes do
+      if not failure then
+        local said = redis.pcall(ARGV[i], ARGV[i + 1], ARGV[i + 2])
+        if type(said) == 'table' and said.err then
+          failure = said.err
+        elseif ARGV[i + 3] ~= '0' then
+          redis.call('PEXPIRE', ARGV[i + 1], ARGV[i + 3])
+        end
+      end
+      i = i + 4
+    end
+    for _ = 1, results do
+      if not failure then
+        local fine, said = pcall(store, ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3])
+        if not fine then failure = type(said) == 'table' and said.err or tostring(said) end
+      end
+      i = i + 4
+    end
+    if failure then
+      out[#out + 1] = number
+      out[#out + 1] = failure
+    elseif mode == 'C' then
+      redis.call('SADD', KEYS[3], tag)
+    elseif mode ~= 'N' then
+      redis.call('HDEL', KEYS[2], tag)
+      if mode == 'E' then redis.call('SREM', KEYS[3], tag) end
+    end
+  else
+    out[#out + 1] = number
+    i = i + 4 * (pushes + results)
+  end
+end
+return out
+"""
+)
+
+# KEYS: results ...                    ARGV: for each: life in ms, states, payload
+STORE: Final = Script(
+    _STORE
+    + """
+local out = {}
+for i = 1, #KEYS do
+  out[i] = store(KEYS[i], ARGV[3 * i - 2], ARGV[3 * i - 1], ARGV[3 * i])
+end
+return out
+"""
+)
+
+# KEYS: workers   ARGV: lease in ms, prefixes of lease, claimed and taken, life of 'taken' in ms,
+#                       id for an heir, own tokens ...
+# Returns for each own token whether it still is ours, then the heir's token if it took over one.
+# What a lost worker had is taken over by renaming it: one step, and two who try never both get
+# it.  The heir's token is due again itself, so the heir may be lost as well.
+RENEW: Final = Script(
+    """
+redis.call('ZREM', KEYS[1], '')
+"""
+    + _NOW
+    + """
+local out = {}
+for i = 7, #ARGV do
+  local ours = redis.call('ZSCORE', KEYS[1], ARGV[i])
+  if ours then redis.call('ZADD', KEYS[1], now_ms + ARGV[1], ARGV[i]) end
+  out[#out + 1] = ours and 1 or 0
+end
+local overdue = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now_ms - 1, 'LIMIT', 0, 20)
+for _, token in ipairs(overdue) do
+  redis.call('ZREM', KEYS[1], token)
+  if redis.call('EXISTS', ARGV[2] .. token) == 1 then
+    local heir = string.match(token, '^(.*)%.[^.]*$') .. '.' .. ARGV[6]
+    redis.call('RENAME', ARGV[2] .. token, ARGV[2] .. heir)
+    if redis.call('EXISTS', ARGV[3] .. token) == 1 then
+      redis.call('RENAME', ARGV[3] .. token, ARGV[3] .. heir)
+    end
+    redis.call('SET', ARGV[4] .. token, heir, 'PX', ARGV[5])
+    redis.call('ZADD', KEYS[1], now_ms + ARGV[1], heir)
+    out[#out + 1] = heir
+    break
+  end
+  redis.call('DEL', ARGV[3] .. token)
+end
+return out
+"""
+)
+
+# KEYS: workers                        ARGV: token, lease in ms
+REGISTER: Final = Script(
+    """
+redis.call('ZREM', KEYS[1], '')
+"""
+    + _NOW
+    + """
+redis.call('ZADD', KEYS[1], now_ms + ARGV[2], ARGV[1])
+return 1
+"""
+)
+
+# kombu's rule for a queue that expires: its bindings lapse some time after nobody renews them.
+# KEYS: bindings, deadlines            ARGV: member, exchange, life in ms
+BIND_FOR_A_TIME: Final = Script(
+    """
+redis.call('SADD', KEYS[1], ARGV[1])
+"""
+    + _NOW
+    + """
+redis.call('ZADD', KEYS[2], 'GT', now_ms + ARGV[3], ARGV[2])
+return 1
+"""
+)
+
+# kombu's sweep: a table of bindings goes when its time is over and no lasting binding is in it.
+# KEYS: deadlines                      ARGV: prefixes of bindings and lasting ones, how many
+SWEEP_BINDINGS: Final = Script(
+    _NOW
+    + """
+local overdue = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now_ms, 'LIMIT', 0, ARGV[3])
+for _, exchange in ipairs(overdue) do
+  if redis.call('EXISTS', ARGV[2] .. exchange) == 0 then
+    redis.call('DEL', ARGV[1] .. exchange)
+  end
+  redis.call('ZREM', KEYS[1], exchange)
+end
+return #overdue
+"""
+)
+
+# KEYS: parts, done, size    ARGV: '<task id>:<index>', index, payload, life in ms (0: none)
+# Returns how many are counted, the size or false, and whether this one is new.
+COUNT_CHORD: Final = Script(
+    """
+local first = redis.call('ZCOUNT', KEYS[1], ARGV[2], ARGV[2]) == 0 and 1 or 0
+if first == 1 then
+  redis.call('ZADD', KEYS[1], ARGV[2], ARGV[3])
+  redis.call('SADD', KEYS[2], ARGV[1])
+  if ARGV[4] ~= '0' then
+    redis.call('PEXPIRE', KEYS[1], ARGV[4])
+    redis.call('PEXPIRE', KEYS[2], ARGV[4])
+  end
+end
+return {redis.call('ZCARD', KEYS[1]), redis.call('GET', KEYS[3]), first}
+"""
+)
+
+# KEYS: guard, parts, done, size       ARGV: life of the guard in ms
+# The size goes, so that a part that is counted later finds nothing to complete; parts stay as
+# long as the guard, for whoever sends the body.
+CLOSE_CHORD: Final = Script(
+    """
+if not redis.call('SET', KEYS[1], 'done', 'PX', ARGV[1], 'NX') then return 0 end
+redis.call('DEL', KEYS[4])
+redis.call('PEXPIRE', KEYS[2], ARGV[1])
+redis.call('PEXPIRE', KEYS[3], ARGV[1])
+return 1
+"""
+)

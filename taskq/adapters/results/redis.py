@@ -1,0 +1,292 @@
+"""Redis as the ResultStore port: Celery's keys and channels.
+
+``celery-task-meta-<id>`` holds a result, and its text is published on a channel of that name;
+``celery-taskset-meta-<id>`` holds a group, and with ``.j .s .d .c`` behind it a chord's parts,
+size, what was counted, and who sends its body.
+
+Used by clients, by pool processes, and by workers whose broker is not at the same place (where
+it is, a result rides on the script that settles its message).  Safe to use from many threads,
+and after a fork.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+from taskq.adapters.broker.redis_link import ANY, FINAL, LOST, Link, LinkPool, Script
+from taskq.adapters.broker.redis_scripts import CLOSE_CHORD, COUNT_CHORD, STORE
+from taskq.adapters.broker.redis_url import servers
+from taskq.adapters.results.redis_listening import Listening, keys_of
+from taskq.adapters.results.redis_records import (
+    ResultWrite,
+    content_of,
+    life_ms,
+    result_write,
+    state_of,
+)
+from taskq.errors import ImproperlyConfigured
+from taskq.ports import EMPTY, ChordPart, ChordProgress, Clock, ResultRecord, RetryPolicy
+
+Returned = TypeVar("Returned")
+
+TASK_KEY: Final = "celery-task-meta-"
+GROUP_KEY: Final = "celery-taskset-meta-"
+# Long enough that nobody who counted last still hesitates.
+CHORD_GUARD_MS: Final = 300_000
+RESULTS_PER_CALL: Final = 100
+# Celery's own: a result that cannot be stored is worth waiting for.
+WRITING: Final = RetryPolicy(
+    max_retries=20, interval_start=0.0, interval_step=1.0, interval_max=1.0
+)
+# A reader has a limit of its own and asks again.
+READING: Final = RetryPolicy(max_retries=2)
+# A setting of Celery's ``redis_*`` family -> the option of a connection.
+SETTINGS: Final = (
+    "username",
+    "password",
+    "socket_timeout",
+    "socket_connect_timeout",
+    "socket_keepalive",
+    "retry_on_timeout",
+    "max_connections",
+    "client_name",
+    "health_check_interval",
+    "credential_provider",
+    "protocol",
+)
+
+
+class RedisStore:
+    """Results in Redis."""
+
+    def __init__(
+        self,
+        url: str | Sequence[str],
+        *,
+        clock: Clock,
+        transport_options: Mapping[str, Any] = EMPTY,
+        ssl: bool | Mapping[str, Any] | None = None,
+        client_factory: Callable[[], Any] | None = None,
+        **settings: Any,
+    ) -> None:
+        given = {_plain(name): value for name, value in settings.items() if value is not None}
+        options = dict(transport_options)
+        for name in SETTINGS:
+            if name in given:
+                options.setdefault(name, given[name])
+        ssl = given.get("use_ssl", ssl)
+        reached = servers(
+            _complete(url, given), options=options, ssl=ssl, client_factory=client_factory
+        )
+        self._clock = clock
+        self._pool = LinkPool(reached, clock)
+        self._has_sockets = client_factory is None
+        prefix = _separated(options.get("global_keyprefix") or "")
+        self._task_key, self._group_key = prefix + TASK_KEY, prefix + GROUP_KEY
+        self._writing = _policy(options.get("retry_policy"))
+        self._pid = os.getpid()
+        self._listening = threading.local()
+        self._idle: list[Listening] = []
+
+    @property
+    def name(self) -> str:
+        """What the banner of a worker shows; passwords are starred."""
+        return self._pool.name
+
+    @property
+    def address(self) -> str | None:
+        """Server and database, for stores whose writes can ride on the broker's."""
+        return self._pool.address
+
+    @property
+    def key_prefix(self) -> str:
+        """What stands in front of a task id in the key of its result."""
+        return self._task_key
+
+    def write_of(self, record: ResultRecord) -> ResultWrite:
+        """Say how a record is written, for a broker that writes it along with its own."""
+        return result_write(record, self._task_key)
+
+    def store(self, records: Sequence[ResultRecord]) -> None:
+        """Write and publish.  A final state is not overwritten by one that is less final."""
+        for start in range(0, len(records), RESULTS_PER_CALL):
+            writes = [self.write_of(one) for one in records[start : start + RESULTS_PER_CALL]]
+            arguments = [
+                value for one in writes for value in (one.life_ms, one.blockers, one.payload)
+            ]
+            self._run(STORE, [one.key for one in writes], arguments)
+
+    def load(self, task_ids: Sequence[str]) -> Sequence[ResultRecord | None]:
+        """Read what is stored now; None where there is nothing."""
+        if not task_ids:
+            return []
+        keys = keys_of(self._task_key, task_ids)
+        payloads = self._call(lambda link: link.ask("MGET", *keys), READING)
+        return [
+            None if payload is None else _record(task_id, payload)
+            for task_id, payload in zip(task_ids, payloads, strict=True)
+        ]
+
+    def wait(self, task_ids: Sequence[str], timeout_s: float | None) -> Sequence[ResultRecord]:
+        """Return when something may have changed, or the time is over."""
+        if not task_ids:
+            return []
+        hints = self._own_listening().wait(keys_of(self._task_key, task_ids), timeout_s)
+        cut = len(self._task_key)
+        return [_record(key[cut:], payload) for key, payload in hints]
+
+    def stop_waiting(self, task_ids: Sequence[str]) -> None:
+        """Nobody waits for these any more."""
+        listening: Listening | None = getattr(self._listening, "now", None)
+        if listening is None or self._pid != os.getpid():
+            return
+        listening.stop(keys_of(self._task_key, task_ids))
+        if not listening.keys:
+            self._listening.now = None
+            self._idle.append(listening)
+
+    def forget(self, task_ids: Sequence[str]) -> None:
+        """Delete."""
+        if task_ids:
+            keys = keys_of(self._task_key, task_ids)
+            self._call(lambda link: link.ask("DEL", *keys), self._writing)
+
+    def save_group(self, group_id: str, payload: bytes, expires_s: float | None) -> None:
+        """Keep a group's own record."""
+        self._set(self._group_key + group_id, payload, expires_s)
+
+    def load_group(self, group_id: str) -> bytes | None:
+        """Read it."""
+        payload = self._call(lambda link: link.ask("GET", self._group_key + group_id), READING)
+        return None if payload is None else bytes(payload)
+
+    def forget_group(self, group_id: str) -> None:
+        """Delete it."""
+        self._call(lambda link: link.ask("DEL", self._group_key + group_id), self._writing)
+
+    @property
+    def counts_chords(self) -> bool:
+        """Whether the four calls below work."""
+        return True
+
+    def open_chord(self, group_id: str, size: int, expires_s: float | None) -> None:
+        """Say how many members a header has."""
+        self._set(self._chord_key(group_id, "s"), str(size).encode(), expires_s)
+
+    def count_chord(self, part: ChordPart) -> ChordProgress:
+        """Keep a member's result and count it, once for each index."""
+        keys = [self._chord_key(part.group_id, end) for end in "jds"]
+        mark = f"{part.task_id}:{part.index}"
+        arguments = [mark, part.index, part.payload, life_ms(part.expires_s)]
+        done, size, first = self._run(COUNT_CHORD, keys, arguments)
+        return ChordProgress(
+            part.group_id, int(done), None if size is None else int(size), bool(first)
+        )
+
+    def chord_parts(self, group_id: str) -> Sequence[bytes]:
+        """Return the payloads of all counted parts, by index."""
+        key = self._chord_key(group_id, "j")
+        return list(self._call(lambda link: link.ask("ZRANGE", key, 0, -1), READING))
+
+    def close_chord(self, group_id: str) -> bool:
+        """Take the right to send the body; True for exactly one caller."""
+        keys = [self._chord_key(group_id, end) for end in "cjds"]
+        return bool(self._run(CLOSE_CHORD, keys, [CHORD_GUARD_MS]))
+
+    def close(self) -> None:
+        """Let go of connections."""
+        listening: Listening | None = getattr(self._listening, "now", None)
+        for one in (*self._idle, *([listening] if listening else [])):
+            one.close()
+        self._idle.clear()
+        self._listening.now = None
+        self._pool.close()
+
+    # -- talking ---------------------------------------------------------------------------------
+
+    def _own_listening(self) -> Listening:
+        """Return the subscription of this thread: what it has, an idle one, or a new one."""
+        if self._pid != os.getpid():
+            # The parent's connections are the parent's.
+            self._pid, self._idle, self._listening = os.getpid(), [], threading.local()
+        listening: Listening | None = getattr(self._listening, "now", None)
+        if listening is None:
+            try:
+                listening = self._idle.pop()
+            except IndexError:
+                listening = Listening(self._pool, self._clock, has_sockets=self._has_sockets)
+            self._listening.now = listening
+        return listening
+
+    def _run(self, script: Script, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+        return self._call(lambda link: link.run(script, keys, arguments), self._writing)
+
+    def _set(self, key: str, payload: bytes, expires_s: float | None) -> None:
+        life = ("PX", life_ms(expires_s)) if life_ms(expires_s) else ()
+        self._call(lambda link: link.ask("SET", key, payload, *life), self._writing)
+
+    def _call(self, act: Callable[[Link], Returned], policy: RetryPolicy) -> Returned:
+        """Do something on a link; again after a lost connection, for all of it may be repeated."""
+        attempt = 0
+        while True:
+            try:
+                return self._once(act)
+            except ANY as error:
+                last = policy.max_retries is not None and attempt >= policy.max_retries
+                if last or isinstance(error, FINAL) or not isinstance(error, LOST):
+                    raise self._pool.error(error) from error
+            self._clock.sleep(policy.pause_s(attempt))
+            attempt += 1
+
+    def _once(self, act: Callable[[Link], Returned]) -> Returned:
+        link = self._pool.take()
+        try:
+            result = act(link)
+        except BaseException:
+            # A reply may be under way: nobody else may read it as theirs.
+            link.close()
+            raise
+        self._pool.give(link)
+        return result
+
+    def _chord_key(self, group_id: str, end: str) -> str:
+        return f"{self._group_key}{group_id}.{end}"
+
+
+def _record(task_id: str, payload: bytes) -> ResultRecord:
+    content_type, content_encoding = content_of(payload)
+    return ResultRecord(task_id, state_of(payload), payload, content_type, content_encoding)
+
+
+def _separated(prefix: str) -> str:
+    """Celery sets its keys off from a prefix that does not do so itself."""
+    return prefix if not prefix or prefix[-1] in ":_-." else f"{prefix}_"
+
+
+def _plain(name: str) -> str:
+    return name.removeprefix("redis_").removeprefix("backend_")
+
+
+def _complete(url: str | Sequence[str], given: Mapping[str, Any]) -> str | Sequence[str]:
+    """``redis`` and ``redis://`` say nothing of where: then the settings do."""
+    if url not in {"", "redis", "redis://"} if isinstance(url, str) else True:
+        return url
+    return f"redis://{given.get('host') or '127.0.0.1'}:{given.get('port') or 6379}/" + str(
+        given.get("db") or 0
+    )
+
+
+def _policy(given: Mapping[str, Any] | None) -> RetryPolicy:
+    if not given:
+        return WRITING
+    known = {"max_retries", "interval_start", "interval_step", "interval_max"}
+    unknown = sorted(set(given) - known)
+    if unknown:
+        raise ImproperlyConfigured(
+            f"result_backend_transport_options['retry_policy']: no {', '.join(unknown)}; "
+            f"there are {', '.join(sorted(known))}"
+        )
+    return RetryPolicy(**given)
