@@ -32,7 +32,7 @@ from taskq.core.inputs import (
 )
 from taskq.core.worker import WorkerCore, WorkerOptions
 from taskq.errors import OperationalError
-from taskq.ports import Intake, Pool, PoolEvent, QueueSpec
+from taskq.ports import Delivery, Intake, Malformed, Pool, PoolEvent, QueueSpec
 from taskq.runtime.perform import Performer
 
 # The longest that the loop sleeps when it waits for nothing in particular.
@@ -151,7 +151,7 @@ class Worker:
                 self._recover(error)
                 continue
             if deliveries:
-                self._input(Delivered(tuple(upgrade(self.app, one) for one in deliveries)))
+                self._input(Delivered(tuple(map(self._upgraded, deliveries))))
         return performer.exit_code or 0
 
     def _input(self, happened: Input) -> None:
@@ -168,6 +168,13 @@ class Worker:
             concluded: Sequence[PoolEvent] = self._performer.perform(effects)
             if concluded:
                 todo.append(Happened(tuple(concluded)))
+
+    def _upgraded(self, delivery: Delivery | Malformed) -> Delivery | Malformed:
+        if isinstance(delivery, Malformed) or "task" in delivery.message.headers:
+            return delivery  # all but those of protocol 1
+        conf, codec = self.app.conf, self.app.ports.codec
+        accept = codec.accepted(conf.accept_content)
+        return upgrade(delivery, codec, accept, conf.taskq_max_body_bytes)
 
     def _patience(self, renew_at: float | None) -> float:
         assert self._intake is not None

@@ -1,0 +1,104 @@
+"""URL scheme -> broker driver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+from urllib.parse import quote
+
+from taskq.ports import Broker, Clock, Codec, Place, Randomness
+from taskq.wiring.loading import load
+
+DEFAULT_URL: Final = "amqp://guest:guest@localhost:5672//"
+# kombu's own transport where we have a driver of ours: ``kombu+redis://``.
+KOMBU_PREFIX: Final = "kombu+"
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What every adapter stands on."""
+
+    clock: Clock
+    randomness: Randomness
+    place: Place
+    codec: Codec
+
+
+def make_broker(conf: Any, ground: Ground) -> Broker:
+    """Return the broker that the settings name."""
+    urls = broker_urls(conf)
+    scheme = urls[0].partition("://")[0]
+    return DRIVERS.get(scheme, kombu_broker)(conf, urls, ground)
+
+
+def broker_urls(conf: Any) -> list[str]:
+    """Where to publish: all URLs of the failover list."""
+    url = conf.broker_write_url or conf.broker_url or _from_parts(conf) or DEFAULT_URL
+    listed = url.split(";") if isinstance(url, str) else list(url)
+    return [_with_scheme(one.strip()) for one in listed if one.strip()]
+
+
+def _with_scheme(url: str) -> str:
+    return url if "://" in url else f"{url}://"
+
+
+def _from_parts(conf: Any) -> str | None:
+    if not (conf.broker_host or conf.broker_transport):
+        return None
+    user = quote(conf.broker_user or "", safe="")
+    password = f":{quote(conf.broker_password, safe='')}" if conf.broker_password else ""
+    at = f"{user}{password}@" if user or password else ""
+    port = f":{conf.broker_port}" if conf.broker_port else ""
+    host = conf.broker_host or "localhost"
+    return f"{conf.broker_transport or 'amqp'}://{at}{host}{port}/{conf.broker_vhost or ''}"
+
+
+def redis_broker(conf: Any, urls: Sequence[str], ground: Ground) -> Broker:
+    """Make our own Redis driver."""
+    options = conf.broker_transport_options or {}
+    broker: Broker = load("taskq.adapters.broker.redis:RedisBroker")(
+        urls,
+        clock=ground.clock,
+        randomness=ground.randomness,
+        place=ground.place,
+        transport_options=options,
+        ssl=conf.broker_use_ssl or None,
+        socket_connect_timeout=conf.broker_connection_timeout,
+        lease_s=conf.taskq_lease_s,
+        delivery_limit=conf.taskq_delivery_limit,
+    )
+    return broker
+
+
+def kombu_broker(conf: Any, urls: Sequence[str], ground: Ground) -> Broker:
+    """Make a driver on one of kombu's transports."""
+    broker: Broker = load("taskq.adapters.broker.kombu:KombuBroker")(
+        [url.removeprefix(KOMBU_PREFIX) for url in urls],
+        clock=ground.clock,
+        randomness=ground.randomness,
+        place=ground.place,
+        codec=ground.codec,
+        read_urls=conf.broker_read_url,
+        transport_options=conf.broker_transport_options or {},
+        ssl=conf.broker_use_ssl,
+        heartbeat=conf.broker_heartbeat,
+        heartbeat_checkrate=conf.broker_heartbeat_checkrate,
+        login_method=conf.broker_login_method,
+        pool_limit=conf.broker_pool_limit,
+        connect_timeout=conf.broker_connection_timeout,
+        failover_strategy=conf.broker_failover_strategy,
+    )
+    return broker
+
+
+# Every scheme that is not here is kombu's.
+DRIVERS: Final[Mapping[str, Callable[[Any, Sequence[str], Ground], Broker]]] = MappingProxyType(
+    {
+        "redis": redis_broker,
+        "rediss": redis_broker,
+        "redis+socket": redis_broker,
+        "sentinel": redis_broker,
+    }
+)

@@ -1,0 +1,96 @@
+"""Settings and words of the command line -> a worker."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from taskq.app.app import App
+from taskq.app.log import mlevel
+from taskq.core.worker import WorkerOptions
+from taskq.ports import QueueSpec
+from taskq.runtime.worker import Reconnecting, Worker, WorkerPlan
+from taskq.wiring.pools import find_pool, pool_maker
+
+NODE: Final = "celery"  # the name that Celery's tools expect of a worker that was given none
+AUTO: Final = "auto"
+
+
+def make_worker(app: App, **told: Any) -> Worker:
+    """Make the worker that ``app.Worker(...)`` and the command line ask for."""
+    conf = app.conf
+    told = {name: value for name, value in told.items() if value is not None}
+    if told.get("include"):
+        conf.include = tuple(dict.fromkeys((*(conf.include or ()), *_names(told["include"]))))
+    app.finalize()
+    app.loader_import()
+    pool_name = told.get("pool") or conf.worker_pool
+    row = find_pool(pool_name)
+    plan = WorkerPlan(
+        hostname=node_name(told.get("hostname")),
+        concurrency=1 if row.single else _concurrency(told.get("concurrency"), conf),
+        pool_name=pool_name,
+        queues=_queues(app, told),
+        options=_options(app, told),
+        reconnecting=_reconnecting(conf),
+        purge=bool(told.get("purge")),
+    )
+    make_pool = pool_maker(row, clock=app.ports.clock, conf=conf, told=told)
+    return Worker(app, plan, make_pool=make_pool)
+
+
+def node_name(given: str | None) -> str:
+    """Return ``name@host``; a name without a host gets that of this machine."""
+    host = socket.gethostname()
+    name = given or NODE
+    return name if "@" in name else f"{name}@{host}"
+
+
+def _names(given: str | Iterable[str]) -> list[str]:
+    return given.split(",") if isinstance(given, str) else list(given)
+
+
+def _concurrency(given: Any, conf: Any) -> int:
+    value = given or conf.worker_concurrency
+    if value in (None, AUTO, 0):
+        return len(os.sched_getaffinity(0)) or 1
+    return int(value)
+
+
+def _queues(app: App, told: Mapping[str, Any]) -> tuple[QueueSpec, ...]:
+    queues = app.queues
+    queues.select(told.get("queues"))
+    queues.deselect(told.get("exclude_queues"))
+    return tuple(queues.consume_from.values())
+
+
+def _options(app: App, told: Mapping[str, Any]) -> WorkerOptions:
+    conf = app.conf
+    exact = told.get("optimization") == "fair" or told.get(
+        "disable_prefetch", conf.worker_disable_prefetch
+    )
+    multiplier = told.get("prefetch_multiplier")
+    level = told.get("loglevel")
+    return WorkerOptions(
+        prefetch_multiplier=conf.worker_prefetch_multiplier if multiplier is None else multiplier,
+        exact_prefetch=bool(exact),
+        dispatch_budget_s=conf.taskq_dispatch_budget_s,
+        narrate=logging.getLogger("taskq.worker").isEnabledFor(logging.INFO)
+        if level is None
+        else mlevel(level) <= logging.INFO,
+        time_limit_s=told.get("time_limit"),
+        soft_time_limit_s=told.get("soft_time_limit"),
+        zone=app.timezone,
+    )
+
+
+def _reconnecting(conf: Any) -> Reconnecting:
+    at_start = conf.broker_connection_retry_on_startup
+    return Reconnecting(
+        at_start=conf.broker_connection_retry if at_start is None else at_start,
+        later=conf.broker_connection_retry,
+        max_attempts=conf.broker_connection_max_retries,
+    )
