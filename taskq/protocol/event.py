@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from taskq.errors import DecodeError
 
-__all__ = ["BATCH_ROUTING_KEY", "Event", "event_body", "read_events", "routing_key", "batch_body"]
+__all__ = ["BATCH_ROUTING_KEY", "Event", "batch_body", "event_body", "read_events", "routing_key"]
 
 BATCH_ROUTING_KEY: Final = "task.multi"
 _FRAME: Final = frozenset({"hostname", "utcoffset", "pid", "clock", "timestamp", "type"})

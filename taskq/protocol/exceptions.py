@@ -24,13 +24,14 @@ __all__ = ["FindClass", "exception_data", "exception_from", "loaded_class"]
 
 FindClass: TypeAlias = Callable[[str, str], Any]  # module, name -> class, or None
 
-# The names that both projects have travel under the module that Celery's clients can find.
-_WIRE_MODULE: Final = "celery.exceptions"
+# The names that both projects have travel under the modules in which Celery's clients find them.
 _OUR_MODULE: Final = "taskq.errors"
+_WIRE_MODULE: Final = "celery.exceptions"
+_CODEC_MODULE: Final = "kombu.exceptions"
+_CODEC_ERRORS: Final = frozenset({"ContentDisallowed", "DecodeError", "EncodeError"})
 _OUR_OWN: Final = frozenset(
-    {"BrokerLostError", "ContentDisallowed", "DecodeError", "EncodeError", "RemoteError"}
-    | {"TaskqError", "TaskqWarning", "UnknownSettingError", "UnknownSettingWarning"}
-    | {"WrongSettingError"}
+    {"BrokerLostError", "RemoteError", "TaskqError", "TaskqWarning", "UnknownSettingError"}
+    | {"UnknownSettingWarning", "WrongSettingError"}
 )
 _DEEPEST: Final = 32  # nesting of one argument; deeper ones become their repr
 
@@ -58,9 +59,9 @@ def exception_data(
 
 
 def _wire_module(kind: type[BaseException]) -> str:
-    if kind.__module__ == _OUR_MODULE and kind.__name__ not in _OUR_OWN:
-        return _WIRE_MODULE
-    return kind.__module__
+    if kind.__module__ != _OUR_MODULE or kind.__name__ in _OUR_OWN:
+        return kind.__module__
+    return _CODEC_MODULE if kind.__name__ in _CODEC_ERRORS else _WIRE_MODULE
 
 
 def is_plain(value: Any, depth: int = 0) -> bool:
@@ -101,7 +102,7 @@ def exception_from(data: Any, find_class: FindClass = loaded_class) -> BaseExcep
     if not (isinstance(found, type) and issubclass(found, BaseException)):
         return _stand_in(module, name, args)
     try:
-        made = found(*args)
+        made: Any = found(*args)
     except Exception:  # noqa: BLE001 - a user's constructor may raise anything
         return _bare(found, args)
     # ``__new__`` may return anything at all.
@@ -111,7 +112,7 @@ def exception_from(data: Any, find_class: FindClass = loaded_class) -> BaseExcep
 def _facts(data: Mapping[str, Any]) -> tuple[str, str, tuple[Any, ...]]:
     name = str(data.get("exc_type") or "Exception")
     module = str(data.get("exc_module") or "builtins")
-    if module in (_WIRE_MODULE, _OUR_MODULE) and hasattr(errors, name):
+    if module in (_WIRE_MODULE, _CODEC_MODULE) and hasattr(errors, name):
         module = _OUR_MODULE
     message = data.get("exc_message")
     if isinstance(message, list | tuple):

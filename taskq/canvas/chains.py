@@ -1,0 +1,178 @@
+"""Chains: one after the other, each with the result of the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any, Self
+
+from taskq.canvas.composite import Composite, link_results, take
+from taskq.canvas.joining import append_step, pieces
+from taskq.canvas.signature import Item, Signature, listed, maybe_signature
+from taskq.canvas.stamping import StampingVisitor, merged_stamps, with_stamps
+from taskq.canvas.steps import Unfolded
+from taskq.states import SUCCESS
+
+__all__ = ["chain"]
+
+PROTOCOL_1 = 1
+
+
+@Signature.register_type("chain")
+class chain(Composite[Any]):  # noqa: N801 - Celery's name
+    """Steps that follow each other.
+
+    A group among them that something follows is a chord, so every step but the last is one result.
+    Only the first step is a message at first; the others travel in it, the last one in front.
+    """
+
+    tasks = Item("kwargs", "tasks")
+
+    def __init__(self, *tasks: Any, app: Any = None, **options: Any) -> None:
+        given = tasks[0] if len(tasks) == 1 and not isinstance(tasks[0], dict) else tasks
+        super().__init__(
+            "celery.chain",
+            kwargs={"tasks": [maybe_signature(each, app=app, clone=True) for each in given]},
+            subtask_type="chain",
+            app=app,
+            **options,
+        )
+        self._adopt()
+
+    @classmethod
+    def of(cls, steps: list[Any], app: Any = None) -> chain:
+        """Make a chain of steps that are joined already."""
+        made = cls(app=app)
+        made.tasks = steps
+        return made
+
+    def _adopt(self) -> None:
+        steps: list[Any] = []
+        for task in self.tasks:
+            append_step(steps, maybe_signature(task, app=self._app), self.TYPES)
+        self.tasks = steps
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Send it; nothing comes of an empty chain."""
+        return self.apply_async(args, kwargs)
+
+    @property
+    def app(self) -> Any:
+        """The app that it is sent with."""
+        return self._app or (self.tasks[0].app if self.tasks else super().app)
+
+    def unchain_tasks(self) -> list[Signature[Any]]:
+        """Return its steps as copies that say what the chain as a whole said."""
+        return pieces(self)
+
+    # -- sending ---------------------------------------------------------------------------------
+
+    def _come_apart(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], said: dict[str, Any]
+    ) -> Unfolded:
+        """Send the first step, with the others in it."""
+        steps = self.tasks
+        if not steps:
+            return Unfolded(())
+        rest = said.pop("chain", None)
+        _spread(said, steps)
+        last = take(said, "group_id", "chord", "group_index")
+        result = self.freeze(said.pop("task_id", None), **last)
+        first, *others = steps
+        following = [*others, *reversed(rest or [])]
+        if following and self.app.conf.task_protocol == PROTOCOL_1:
+            _link_all(first, following)
+        elif others or rest is not None:
+            said["chain"] = following[::-1]
+        return Unfolded(first.unfold(args, kwargs, **said).operations, result)
+
+    def freeze(
+        self,
+        _id: str | None = None,
+        group_id: str | None = None,
+        chord: Any = None,
+        root_id: str | None = None,
+        parent_id: str | None = None,
+        group_index: int | None = None,
+    ) -> Any:
+        """Fix the ids of all steps; the place in a group is that of the last one."""
+        result: Any = None
+        for step in self.tasks:
+            before = result
+            if step is self.tasks[-1]:
+                result = step.freeze(_id, group_id, chord, group_index=group_index)
+            else:
+                result = step.freeze()
+            if before is not None:
+                link_results(result, before)
+        if self.tasks:
+            self.tasks[0].options.update(
+                {
+                    key: each
+                    for key, each in (("root_id", root_id), ("parent_id", parent_id))
+                    if each
+                }
+            )
+        return result
+
+    _freeze = freeze
+
+    def apply(
+        self, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Any
+    ) -> Any:
+        """Run all steps here; what does not succeed is the last one."""
+        said = merged_stamps(self.options, options)
+        steps = pieces(self)
+        result: Any = None
+        given, named = self._in_front(args), dict(kwargs or {})
+        for step in steps:
+            before = result
+            result = step.apply(given, named, **said)
+            if before is not None:
+                link_results(result, before)
+            if step is steps[-1] or result.state != SUCCESS:
+                break
+            given, named = (result.get(),), {}
+        return result
+
+    # -- stamps and looks ------------------------------------------------------------------------
+
+    def stamp(
+        self,
+        visitor: StampingVisitor | None = None,
+        append_stamps: bool = False,
+        **headers: Any,
+    ) -> Self:
+        """Stamp all steps, and the links of the chain."""
+        found = visitor.on_chain_start(self, **headers) if visitor is not None else None
+        headers = with_stamps(headers, found)
+        self.stamp_links(visitor, append_stamps, **headers)
+        for step in self.tasks:
+            step.stamp(visitor, append_stamps, **headers)
+        if visitor is not None:
+            visitor.on_chain_end(self, **headers)
+        return self
+
+    def __repr__(self) -> str:
+        if not self.tasks:
+            return "<empty chain>"
+        return " | ".join(repr(step) for step in self.tasks)
+
+
+def _spread(options: dict[str, Any], steps: list[Any]) -> None:
+    """Give steps what was said for all of them; the rest of the options is for the first one."""
+    for callback in listed(options.pop("link", None)):
+        steps[-1].link(callback)
+    for errback in listed(options.pop("link_error", None)):
+        for step in steps:
+            step.link_error(errback)
+    if options.get("expires") is not None:
+        for step in steps[1:]:
+            step.set(expires=options["expires"])
+
+
+def _link_all(first: Any, following: list[Any]) -> None:
+    """Protocol 1 has no place for a chain: each step is a callback of the one before."""
+    steps = [first, *(maybe_signature(each) for each in following)]
+    for before, after in reversed(list(pairwise(steps))):
+        before.link(after)

@@ -1,0 +1,243 @@
+"""Chords: side by side, and then one more with the list of all results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self, TypeVar
+
+from taskq.canvas.composite import Composite, add_links, leaves, link_results, take
+from taskq.canvas.groups import group
+from taskq.canvas.signature import Item, Signature, maybe_signature
+from taskq.canvas.stamping import StampingVisitor, merged_stamps, with_stamps
+from taskq.canvas.steps import COMPOSITE, OpenChord, Unfolded
+
+__all__ = ["chord"]
+
+ChordT = TypeVar("ChordT", bound="chord")
+
+# Options of a call that are about this one sending, not about the body, which is sent much later.
+_OF_THE_SENDER = frozenset(
+    {"add_to_parent", "connection", "countdown", "eta", "parent_id", "producer", "publisher"}
+    | {"result_cls", "root_id", "route_name", "router"}
+)
+
+
+@Signature.register_type("chord")
+class chord(Composite[Any]):  # noqa: N801 - Celery's name
+    """A header, which is a group, and a body that gets the list of its results.
+
+    Each member of the header carries the body; who ends last sends it.
+    """
+
+    tasks = Item("kwargs", "header")
+    body = Item("kwargs", "body")
+
+    def __init__(  # noqa: PLR0917 - Celery's signature
+        self,
+        header: Any,
+        body: Any = None,
+        task: str = "celery.chord",
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        app: Any = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            task,
+            args,
+            {
+                "kwargs": dict(kwargs or {}),
+                "header": _as_group(header, app),
+                "body": maybe_signature(body, app=app, clone=True),
+            },
+            subtask_type="chord",
+            app=app,
+            **options,
+        )
+
+    def _adopt(self) -> None:
+        self.kwargs.setdefault("kwargs", {})
+        self.tasks = _as_group(self.kwargs.get("header") or (), self._app)
+        self.body = maybe_signature(self.kwargs.get("body"), app=self._app)
+
+    def __call__(self, body: Any = None, **options: Any) -> Any:
+        """Send it, with another body if one is given."""
+        return self.apply_async((), {} if body is None else {"body": body}, **options)
+
+    @property
+    def app(self) -> Any:
+        """The app that it is sent with."""
+        if self._app is not None:
+            return self._app
+        if len(self.tasks):
+            return self.tasks.app
+        return super().app if self.body is None else self.body.app
+
+    # -- sending ---------------------------------------------------------------------------------
+
+    def apply_async(  # type: ignore[override]  # noqa: PLR0917 - Celery's signature
+        self,
+        args: Sequence[Any] | None = (),
+        kwargs: Mapping[str, Any] | None = None,
+        task_id: str | None = None,
+        producer: Any = None,
+        publisher: Any = None,
+        connection: Any = None,
+        router: Any = None,
+        result_cls: Any = None,
+        **options: Any,
+    ) -> Any:
+        """Send the header; ``task_id`` is that of the body."""
+        given = {
+            "task_id": task_id,
+            "producer": producer,
+            "publisher": publisher,
+            "connection": connection,
+            "router": router,
+            "result_cls": result_cls,
+        }
+        options.update({name: value for name, value in given.items() if value is not None})
+        return super().apply_async(args, kwargs, **options)
+
+    def _come_apart(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], said: dict[str, Any]
+    ) -> Unfolded:
+        """Open the chord, and send the header."""
+        header, body, given = self._parts(kwargs)
+        header_id, body_id = self._ids(said.pop("task_id", None))
+        if body is None:
+            unfolded: Unfolded = header.unfold(args, given, task_id=header_id, **said)
+            return unfolded
+        add_links(said, self)
+        place = take(said, "group_id", "chord", "group_index")
+        if said.get("chain") is None:
+            said.pop("chain", None)
+        body.options.update({k: v for k, v in said.items() if k not in _OF_THE_SENDER})
+        said.pop("chain", None)
+        if not leaves(header):
+            return self._without_header(header_id, body, body_id, place)
+        result = body.freeze(body_id, **place)
+        if body.subtask_type not in COMPOSITE:
+            body.options.setdefault("group_id", header_id)
+        sent = header.unfold(args, given, task_id=header_id, chord=body, **said)
+        link_results(result, sent.result)
+        return Unfolded((OpenChord(header_id, leaves(header)), *sent.operations), result)
+
+    def _parts(self, kwargs: Mapping[str, Any] | None) -> tuple[Any, Any, dict[str, Any]]:
+        """Return header, body, and what is given to the members of the header."""
+        given = {**self.kwargs["kwargs"], **(kwargs or {})}
+        other = given.pop("body", None)
+        if other is not None:
+            self.body = maybe_signature(other, app=self._app, clone=True)
+        return self.tasks, self.body, given
+
+    def _ids(self, said: str | None) -> tuple[str, str | None]:
+        """Return the ids of header and body; what was said is the body's.
+
+        But a frozen chord carries the id of its header.
+        """
+        header_id = self.tasks.options.get("task_id")
+        if said == header_id:
+            said = None
+        return header_id or self.app.new_id(), said
+
+    def _without_header(
+        self, header_id: str, body: Any, body_id: str | None, place: dict[str, Any]
+    ) -> Unfolded:
+        """Nothing has to be waited for: the body runs at once, with no results."""
+        result = body.freeze(body_id, **place)
+        link_results(result, self.app.GroupResult(header_id, []))
+        return Unfolded(body.unfold(([],)).operations, result)
+
+    def freeze(
+        self,
+        _id: str | None = None,
+        group_id: str | None = None,
+        chord: Any = None,
+        root_id: str | None = None,
+        parent_id: str | None = None,
+        group_index: int | None = None,
+    ) -> Any:
+        """Fix the ids of header and body; the place in a group is that of the body."""
+        header_result = self.tasks.freeze(root_id=root_id, parent_id=parent_id)
+        self.options["task_id"] = self.tasks.options["task_id"]
+        if self.body is None:
+            return header_result
+        result = self.body.freeze(_id, group_id, chord, group_index=group_index)
+        link_results(result, header_result)
+        return result
+
+    _freeze = freeze
+
+    def apply(
+        self,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        propagate: bool = True,
+        body: Any = None,
+        **options: Any,
+    ) -> Any:
+        """Run header and body here."""
+        named = dict(kwargs or {}) if body is None else {**(kwargs or {}), "body": body}
+        header, last, given = self.clone()._parts(named)  # noqa: SLF001 - its own copy
+        said = merged_stamps({k: v for k, v in self.options.items() if k != "task_id"}, options)
+        if last is None:
+            return header.apply(self._in_front(args), given, **said)
+        body_id = take(said, "task_id")
+        add_links(said, last)
+        header_result = header.apply(self._in_front(args), given, **said)
+        result = last.apply((header_result.get(propagate=propagate),), {}, **body_id)
+        link_results(result, header_result)
+        return result
+
+    # -- changing --------------------------------------------------------------------------------
+
+    def set_immutable(self, immutable: bool) -> None:
+        """Say whether the header takes the result of what stands before it."""
+        self.tasks.set_immutable(immutable)
+
+    def link(self, callback: Any) -> Any:
+        """Give a callback to the body."""
+        return (self.tasks if self.body is None else self.body).link(callback)
+
+    def link_error(self, errback: Any) -> Any:
+        """Give an errback to the body, and to the header where the setting says so."""
+        if self.body is None or self.app.conf.task_allow_error_cb_on_chord_header:
+            self.tasks.link_error(errback)
+        if self.body is not None:
+            self.body.link_error(errback)
+        return errback
+
+    def stamp(
+        self,
+        visitor: StampingVisitor | None = None,
+        append_stamps: bool = False,
+        **headers: Any,
+    ) -> Self:
+        """Stamp the header's members, then the body."""
+        found = visitor.on_chord_header_start(self, **headers) if visitor is not None else None
+        above = with_stamps(headers, found)
+        self.stamp_links(visitor, append_stamps, **above)
+        for member in self.tasks.tasks:
+            member.stamp(visitor, append_stamps, **above)
+        if visitor is not None:
+            visitor.on_chord_header_end(self, **above)
+        if self.body is not None:
+            found = visitor.on_chord_body(self, **headers) if visitor is not None else None
+            self.body.stamp(visitor, append_stamps, **with_stamps(headers, found))
+        return self
+
+    def __repr__(self) -> str:
+        if self.body is None:
+            return f"<chord without body: {self.tasks.tasks!r}>"
+        if self.body.subtask_type in COMPOSITE:
+            return f"{self.tasks!r} | {self.body!r}"
+        shown: str = self.body.reprcall(self.tasks.tasks)
+        return shown
+
+
+def _as_group(header: Any, app: Any) -> Any:
+    """Make a group of what was given as a header."""
+    if isinstance(header, dict):
+        header = maybe_signature(header, app=app)
+    return header.clone() if isinstance(header, group) else group(header, app=app)

@@ -1,0 +1,96 @@
+"""What chains, groups, chords and chunks have in common: they are no single message.
+
+Each kind says in ``unfold`` which messages it comes to; here that list is carried out.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from taskq.canvas.signature import Signature, listed
+from taskq.canvas.stamping import merged_stamps
+from taskq.canvas.steps import Unfolded, carry_out
+
+__all__ = ["Composite", "add_links", "leaves", "link_results", "take"]
+
+R = TypeVar("R")
+
+
+class Composite(Signature[R]):
+    """A signature that is made of others."""
+
+    def apply_async(
+        self,
+        args: Sequence[Any] | None = (),
+        kwargs: Mapping[str, Any] | None = None,
+        route_name: str | None = None,
+        **options: Any,
+    ) -> Any:
+        """Send it; returns the handle of what comes of it."""
+        app = self.app
+        if app.conf.task_always_eager:
+            return self.apply(args or (), kwargs or {}, **options)
+        if route_name is not None:
+            options["route_name"] = route_name
+        unfolded = self.unfold(args, kwargs, **options)
+        carry_out(unfolded.operations, app)
+        return unfolded.result
+
+    def unfold(
+        self, args: Sequence[Any] | None = (), kwargs: Any = None, **options: Any
+    ) -> Unfolded:
+        """Say what ``apply_async`` with these arguments would do; this is not changed."""
+        own: Any = self.clone()
+        said = merged_stamps(own.options, options)
+        unfolded: Unfolded = own._come_apart(own._in_front(args), dict(kwargs or {}), said)  # noqa: SLF001 - its own copy
+        return unfolded
+
+    @abstractmethod
+    def _come_apart(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], said: dict[str, Any]
+    ) -> Unfolded:
+        """Do what ``unfold`` says, on a copy that may be changed; ``said`` are all options."""
+
+    def _in_front(self, args: Sequence[Any] | None) -> tuple[Any, ...]:
+        """Put a call's args in front of its own."""
+        return tuple(self.args) if self.immutable else (*(args or ()), *self.args)
+
+
+def leaves(sig: Any) -> int:
+    """Count the messages whose results are the result of a signature.
+
+    That is how many members it brings to a group: of a chain only the last step counts.
+    """
+    kind = sig.subtask_type
+    if kind == "group":
+        return sum(leaves(member) for member in sig.tasks)
+    if kind == "chunks":
+        return leaves(sig.group())
+    if kind == "chain":
+        return leaves(sig.tasks[-1]) if sig.tasks else 0
+    if kind == "chord":
+        return leaves(sig.tasks if sig.body is None else sig.body)
+    return 1
+
+
+def take(options: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Take options out, as far as they say something."""
+    taken = {name: options.pop(name, None) for name in names}
+    return {name: value for name, value in taken.items() if value is not None}
+
+
+def link_results(result: Any, parent: Any) -> None:
+    """Say what came before the first of a row of results."""
+    while result.parent is not None:
+        result = result.parent
+    result.parent = parent
+
+
+def add_links(options: dict[str, Any], sig: Signature[Any]) -> None:
+    """Take callbacks and errbacks out of options, and give them to a signature."""
+    for callback in listed(options.pop("link", None)):
+        sig.link(callback)
+    for errback in listed(options.pop("link_error", None)):
+        sig.link_error(errback)

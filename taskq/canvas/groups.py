@@ -1,0 +1,209 @@
+"""Groups: side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Self
+
+from taskq.canvas.composite import Composite, add_links, leaves, take
+from taskq.canvas.signature import Item, Signature, maybe_signature
+from taskq.canvas.stamping import StampingVisitor, merged_stamps, with_stamps
+from taskq.canvas.steps import Operation, Unfolded
+from taskq.current import get_current_worker_task
+
+__all__ = ["group", "maybe_unroll_group"]
+
+# Options of a group that are about itself, not about its members.
+_ITS_OWN = ("task_id", "root_id", "parent_id", "reply_to")
+
+
+@Signature.register_type("group")
+class group(Composite[list[Any]]):  # noqa: N801 - Celery's name
+    """Members that run independently; the result is the list of their results.
+
+    A group within a group brings its members, so indexes count on through it.
+    """
+
+    tasks = Item("kwargs", "tasks")
+
+    def __init__(self, *tasks: Any, app: Any = None, **options: Any) -> None:
+        super().__init__(
+            "celery.group",
+            kwargs={"tasks": [maybe_signature(m, app=app, clone=True) for m in _members(tasks)]},
+            subtask_type="group",
+            app=app,
+            **options,
+        )
+
+    def _adopt(self) -> None:
+        self.tasks = [maybe_signature(member, app=self._app) for member in self.tasks]
+
+    def __call__(self, *partial_args: Any, **options: Any) -> Any:
+        """Send it."""
+        return self.apply_async(partial_args, **options)
+
+    def __len__(self) -> int:
+        return len(self.tasks)
+
+    def __bool__(self) -> bool:
+        return True
+
+    @property
+    def app(self) -> Any:
+        """The app that it is sent with."""
+        return self._app or (self.tasks[0].app if self.tasks else super().app)
+
+    # -- sending ---------------------------------------------------------------------------------
+
+    def apply_async(  # type: ignore[override]  # noqa: PLR0917 - Celery's signature
+        self,
+        args: Sequence[Any] | None = (),
+        kwargs: Mapping[str, Any] | None = None,
+        add_to_parent: bool = True,
+        producer: Any = None,
+        link: Any = None,
+        link_error: Any = None,
+        **options: Any,
+    ) -> Any:
+        """Send all members; the group becomes a child of the task that runs here."""
+        if link is not None:
+            raise TypeError("a group takes no link: use a chord, or link its members")
+        if link_error is not None:
+            raise TypeError("a group takes no link_error: give it to its members")
+        if producer is not None:
+            options["producer"] = producer
+        result = super().apply_async(args, kwargs, **options)
+        parent = get_current_worker_task() if add_to_parent else None
+        if parent is not None:
+            parent.add_trail(result)
+        return result
+
+    def _come_apart(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], said: dict[str, Any]
+    ) -> Unfolded:
+        """Send all members."""
+        rest = said.pop("chain", None)
+        if rest:
+            self.options = take(said, "task_id")
+            unfolded: Unfolded = _followed(self, rest).unfold(args, kwargs, **said)
+            return unfolded
+        add_links(said, self)
+        group_id = said.pop("task_id", None) or self.app.new_id()
+        place = {"group_id": group_id, **take(said, "group_id", "chord", "group_index")}
+        result = self.freeze(group_id, **place)
+        said.update(take(said, "root_id", "parent_id"), add_to_parent=False)
+        operations: list[Operation] = []
+        for member in self.tasks:
+            operations.extend(member.unfold(args, kwargs, **said).operations)
+        return Unfolded(tuple(operations), result)
+
+    def freeze(
+        self,
+        _id: str | None = None,
+        group_id: str | None = None,
+        chord: Any = None,
+        root_id: str | None = None,
+        parent_id: str | None = None,
+        group_index: int | None = None,
+    ) -> Any:
+        """Fix the ids of all members and number them; nested groups become members."""
+        self.tasks = list(_flat(self.tasks))
+        options = self.options
+        own_id = options["task_id"] = _id or options.get("task_id") or self.app.new_id()
+        options["root_id"], options["parent_id"] = root_id, parent_id
+        results = []
+        index = group_index or 0
+        for member in self.tasks:
+            results.append(member.freeze(None, group_id, chord, root_id, parent_id, index))
+            index += leaves(member)
+        return self.app.GroupResult(own_id, results)
+
+    _freeze = freeze
+
+    def apply(
+        self, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Any
+    ) -> Any:
+        """Run all members here."""
+        said = merged_stamps(self.options, options)
+        take(said, "group_id", "chord", "group_index", "chain", *_ITS_OWN[1:])
+        own_id = said.pop("task_id", None) or self.app.new_id()
+        given = self._in_front(args)
+        members = _flat([member.clone() for member in self.tasks])
+        results = [member.apply(given, kwargs or {}, **said) for member in members]
+        return self.app.GroupResult(own_id, results)
+
+    # -- changing --------------------------------------------------------------------------------
+
+    def set_immutable(self, immutable: bool) -> None:
+        """Say whether members take the result of what stands before the group."""
+        for member in self.tasks:
+            member.set_immutable(immutable)
+
+    def link(self, callback: Any) -> Any:
+        """Give a callback to the first member; it does not take its result."""
+        if not self.tasks:
+            return callback
+        return self.tasks[0].link(callback.clone().set(immutable=True))
+
+    def link_error(self, errback: Any) -> Any:
+        """Give an errback to each member."""
+        return tuple(member.link_error(errback) for member in self.tasks)
+
+    def skew(self, start: float = 1.0, stop: float | None = None, step: float = 1.0) -> Self:
+        """Let members begin one after the other, ``step`` seconds apart, until ``stop``."""
+        for position, member in enumerate(self.tasks):
+            countdown = start + position * step
+            member.set(countdown=countdown if stop is None else min(countdown, stop))
+        return self
+
+    def stamp(
+        self,
+        visitor: StampingVisitor | None = None,
+        append_stamps: bool = False,
+        **headers: Any,
+    ) -> Self:
+        """Stamp all members, and the links of the group."""
+        found = visitor.on_group_start(self, **headers) if visitor is not None else None
+        headers = with_stamps(headers, found)
+        self.stamp_links(visitor, append_stamps, **headers)
+        for member in self.tasks:
+            member.stamp(visitor, append_stamps, **headers)
+        if visitor is not None:
+            visitor.on_group_end(self, **headers)
+        return self
+
+    def __repr__(self) -> str:
+        return f"group({self.tasks!r})"
+
+
+def _members(tasks: tuple[Any, ...]) -> Any:
+    """Find the members among the arguments of the constructor."""
+    if len(tasks) != 1:
+        return tasks
+    (only,) = tasks
+    if isinstance(only, group):
+        return only.tasks
+    return tasks if isinstance(only, dict) else only
+
+
+def _followed(header: group, rest: Sequence[Any]) -> Any:
+    """Make a chord of a group that the rest of a chain follows; the last step comes first."""
+    steps = [maybe_signature(step, app=header._app) for step in reversed(rest)]  # noqa: SLF001 - what was given, not the default
+    return header | header.TYPES["chain"](*steps)
+
+
+def _flat(members: Sequence[Any]) -> Iterator[Any]:
+    """Put the members of nested groups in the place of the groups."""
+    for member in members:
+        nested = member.group() if member.subtask_type == "chunks" else member
+        if nested.subtask_type != "group":
+            yield nested
+            continue
+        options = {key: each for key, each in nested.options.items() if key not in _ITS_OWN}
+        for each in _flat(nested.tasks):
+            yield each.clone(nested.args, {}, **options) if nested.args or options else each
+
+
+def maybe_unroll_group(sig: Any) -> Any:
+    """Return the only member of a group of one; anything else as it is."""
+    return sig.tasks[0] if isinstance(sig, group) and len(sig) == 1 else sig

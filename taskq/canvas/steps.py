@@ -1,0 +1,101 @@
+"""What a canvas comes to: messages to send, and chords to open before them.
+
+``Signature.unfold`` makes a list of these.  A client carries it out with ``carry_out``; a worker
+turns it into messages itself, so that they can share a transaction with the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final, TypeAlias
+
+from taskq.current import AppLike
+
+__all__ = ["COMPOSITE", "OpenChord", "Operation", "Step", "Unfolded", "carry_out", "send"]
+
+# The kinds of signature that are no single message.
+COMPOSITE: Final = frozenset({"chain", "group", "chord", "chunks"})
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One signature to send.
+
+    If ``is_plain``, it is one message, and ``args``, ``kwargs`` and ``options`` are complete: they
+    are what ``task.apply_async`` or ``app.send_task(step.task, ...)`` is given.  Else they are what
+    the composite signature's ``apply_async`` is given, and ``plan.unfold`` turns it into messages.
+    """
+
+    signature: Mapping[str, Any]
+    args: Sequence[Any] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def task(self) -> str:
+        """The name of the task."""
+        name: str = self.signature["task"]
+        return name
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether this is one message."""
+        return self.signature.get("subtask_type") not in COMPOSITE
+
+
+@dataclass(frozen=True, slots=True)
+class OpenChord:
+    """Tell the result store how many members a header has, before any of them is sent."""
+
+    group_id: str
+    size: int
+
+
+Operation: TypeAlias = Step | OpenChord
+
+
+@dataclass(frozen=True, slots=True)
+class Unfolded:
+    """What to do, in order, and the handle of what will come of it."""
+
+    operations: tuple[Operation, ...]
+    result: Any = None
+
+
+def send(step: Step, app: AppLike, task: Any = None) -> Any:
+    """Send one plain step by the task itself if there is one here, else by its name."""
+    task = task or app.tasks.get(step.task)
+    if task is not None:
+        return task.apply_async(step.args, step.kwargs, **step.options)
+    return app.send_task(step.task, step.args, step.kwargs, **step.options)
+
+
+def carry_out(operations: Iterable[Operation], app: AppLike) -> None:
+    """Open chords and send steps, in order; nothing is sent where a chord cannot be opened."""
+    todo = tuple(operations)
+    if any(isinstance(each, OpenChord) for each in todo):
+        _check_store(app)
+    for operation in todo:
+        if isinstance(operation, OpenChord):
+            expires_s = _seconds(app.conf.result_expires)
+            app.ports.store.open_chord(operation.group_id, operation.size, expires_s)
+        else:
+            send(operation, app)
+
+
+def _check_store(app: AppLike) -> None:
+    store = app.ports.store
+    if not store.counts_chords:
+        raise NotImplementedError(
+            f"a chord needs a result store that can count its members, and {store.name} cannot; "
+            "set result_backend to one that can, such as redis://"
+        )
+
+
+def _seconds(expires: Any) -> float | None:
+    """Read ``result_expires``: seconds, a timedelta, or nothing (never)."""
+    if isinstance(expires, timedelta):
+        return expires.total_seconds()
+    return float(expires) if expires else None
