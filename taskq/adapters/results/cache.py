@@ -1,0 +1,227 @@
+"""Results in this process: ``cache+memory://`` (and ``cache+memory://name``).
+
+Made by ``taskq.wiring``; used with the memory transport, with eager calls and in tests.  All
+stores of one name in one process share one ``Shelf``, whatever app they belong to.  Results are
+gone with the process, and a process that was forked goes on with a copy of its own.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import MutableMapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic, TypeVar
+
+from taskq.adapters.results.mailboxes import Mailboxes
+from taskq.ports import ChordPart, ChordProgress, Clock, ResultRecord
+from taskq.states import READY_STATES, precedence
+
+Value = TypeVar("Value")
+
+KEY_PREFIX: Final = "celery-task-meta-"
+# What a chord keeps when nothing was said: it must not stay for ever.
+CHORD_EXPIRES_S: Final = 86_400.0
+# How many writes pass between two searches for what has expired.
+WRITES_BETWEEN_SWEEPS: Final = 1_000
+
+
+@dataclass(slots=True)
+class Kept(Generic[Value]):
+    """A value, and until when."""
+
+    value: Value
+    until_s: float | None
+
+
+@dataclass(slots=True)
+class Chord:
+    """The count of one header."""
+
+    size: int | None = None
+    parts: dict[int, bytes] = field(default_factory=dict)
+    closed: bool = False
+
+
+class Shelf:
+    """What all stores of one name have in common."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.mailboxes = Mailboxes()
+        self.results: dict[str, Kept[ResultRecord]] = {}
+        self.groups: dict[str, Kept[bytes]] = {}
+        self.chords: dict[str, Kept[Chord]] = {}
+        self.writes = 0
+
+    def sweep(self, now_s: float) -> None:
+        """Drop what has expired, once in a while."""
+        self.writes += 1
+        if self.writes % WRITES_BETWEEN_SWEEPS:
+            return
+        for kept in (self.results, self.groups, self.chords):
+            _drop_expired(kept, now_s)
+
+
+def _drop_expired(kept: MutableMapping[str, Any], now_s: float) -> None:
+    for key, entry in list(kept.items()):
+        if entry.until_s is not None and entry.until_s <= now_s:
+            del kept[key]
+
+
+_shelves: Final[dict[str, Shelf]] = {}
+_shelves_lock: Final = threading.Lock()
+
+
+def shelf(name: str) -> Shelf:
+    """Return the shelf of that name in this process."""
+    with _shelves_lock:
+        return _shelves.setdefault(name, Shelf())
+
+
+class MemoryStore:
+    """Implements ``ports.ResultStore`` in this process."""
+
+    def __init__(self, url: str = "cache+memory://", *, clock: Clock) -> None:
+        self._name = url
+        self._clock = clock
+        self._shelf = shelf(url.partition("://")[2].strip("/"))
+
+    @property
+    def name(self) -> str:
+        """The URL; it has no password."""
+        return self._name
+
+    @property
+    def address(self) -> str | None:
+        """None: no broker is here."""
+        return None
+
+    @property
+    def key_prefix(self) -> str:
+        """As in other stores of keys and values."""
+        return KEY_PREFIX
+
+    # -- results ---------------------------------------------------------------------------------
+
+    def store(self, records: Sequence[ResultRecord]) -> None:
+        """Write, unless something more final is there; tell who listens."""
+        with self._shelf.lock:
+            written = [record for record in records if self._put(record)]
+        self._shelf.mailboxes.deliver(written)
+
+    def _put(self, record: ResultRecord) -> bool:
+        self._shelf.sweep(self._now_s)
+        known = self._get(record.task_id)
+        if known is not None and _less_final(record.state, known.state):
+            return False
+        self._shelf.results[record.task_id] = Kept(record, self._until(record.expires_s))
+        return True
+
+    def load(self, task_ids: Sequence[str]) -> Sequence[ResultRecord | None]:
+        """Read what is stored now."""
+        with self._shelf.lock:
+            return [self._get(task_id) for task_id in task_ids]
+
+    def _get(self, task_id: str) -> ResultRecord | None:
+        return self._live(self._shelf.results, task_id)
+
+    def wait(self, task_ids: Sequence[str], timeout_s: float | None) -> Sequence[ResultRecord]:
+        """Return when something may have changed, or the time is over."""
+        new = self._shelf.mailboxes.listen(task_ids)
+        return self._shelf.mailboxes.take(task_ids, 0 if new else timeout_s)
+
+    def stop_waiting(self, task_ids: Sequence[str]) -> None:
+        """This thread waits for these no more."""
+        self._shelf.mailboxes.stop(task_ids)
+
+    def forget(self, task_ids: Sequence[str]) -> None:
+        """Delete."""
+        with self._shelf.lock:
+            for task_id in task_ids:
+                self._shelf.results.pop(task_id, None)
+
+    # -- groups ----------------------------------------------------------------------------------
+
+    def save_group(self, group_id: str, payload: bytes, expires_s: float | None) -> None:
+        """Keep a group's own record."""
+        with self._shelf.lock:
+            self._shelf.sweep(self._now_s)
+            self._shelf.groups[group_id] = Kept(payload, self._until(expires_s))
+
+    def load_group(self, group_id: str) -> bytes | None:
+        """Read it."""
+        with self._shelf.lock:
+            return self._live(self._shelf.groups, group_id)
+
+    def forget_group(self, group_id: str) -> None:
+        """Delete it."""
+        with self._shelf.lock:
+            self._shelf.groups.pop(group_id, None)
+
+    # -- chords ----------------------------------------------------------------------------------
+
+    @property
+    def counts_chords(self) -> bool:
+        """The calls below work."""
+        return True
+
+    def open_chord(self, group_id: str, size: int, expires_s: float | None) -> None:
+        """Say how many members a header has."""
+        with self._shelf.lock:
+            self._chord(group_id, expires_s).size = size
+
+    def count_chord(self, part: ChordPart) -> ChordProgress:
+        """Keep a member's result and count it, once for each index."""
+        with self._shelf.lock:
+            chord = self._chord(part.group_id, part.expires_s)
+            first = part.index not in chord.parts
+            chord.parts.setdefault(part.index, part.payload)
+            return ChordProgress(part.group_id, len(chord.parts), chord.size, first)
+
+    def chord_parts(self, group_id: str) -> Sequence[bytes]:
+        """Return the payloads of all counted parts, by index."""
+        with self._shelf.lock:
+            chord = self._live(self._shelf.chords, group_id) or Chord()
+            return [chord.parts[index] for index in sorted(chord.parts)]
+
+    def close_chord(self, group_id: str) -> bool:
+        """Take the right to send the body; True for exactly one caller."""
+        with self._shelf.lock:
+            chord = self._chord(group_id, None)
+            first, chord.closed = not chord.closed, True
+            return first
+
+    def _chord(self, group_id: str, expires_s: float | None) -> Chord:
+        """Return the count of a header; whoever speaks of it lengthens its life."""
+        self._shelf.sweep(self._now_s)
+        chord = self._live(self._shelf.chords, group_id) or Chord()
+        known = self._shelf.chords.get(group_id)
+        until_s = self._until(expires_s or CHORD_EXPIRES_S)
+        if known is not None and known.value is chord and expires_s is None:
+            until_s = known.until_s
+        self._shelf.chords[group_id] = Kept(chord, until_s)
+        return chord
+
+    def close(self) -> None:
+        """There is nothing to let go of: other stores of this name may go on."""
+
+    @property
+    def _now_s(self) -> float:
+        return self._clock.read().elapsed_s
+
+    def _until(self, expires_s: float | None) -> float | None:
+        return self._now_s + expires_s if expires_s else None
+
+    def _live(self, kept: dict[str, Kept[Value]], key: str) -> Value | None:
+        entry = kept.get(key)
+        if entry is None:
+            return None
+        if entry.until_s is not None and entry.until_s <= self._now_s:
+            del kept[key]
+            return None
+        return entry.value
+
+
+def _less_final(new: str, known: str) -> bool:
+    """A state that is final stays, unless what comes is at least as final."""
+    return known in READY_STATES and precedence(new) > precedence(known)

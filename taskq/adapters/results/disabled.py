@@ -1,0 +1,108 @@
+"""The store of an app that has none: writing is nothing, reading says what to configure.
+
+Made by ``taskq.wiring`` where ``result_backend`` is not set, or is ``disabled``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NoReturn
+
+from taskq.errors import ImproperlyConfigured
+from taskq.ports import ChordPart, ResultRecord
+
+
+class NoResultStoreError(ImproperlyConfigured, NotImplementedError):
+    """A result was asked for, and no store keeps results."""
+
+    def __init__(self, wanted: str) -> None:
+        super().__init__(wanted)
+        self.wanted = wanted
+
+    def __str__(self) -> str:
+        return (
+            f"{self.wanted}: no result backend is configured;"
+            " set result_backend (or backend= of the app), for example to"
+            " 'redis://localhost:6379/0', 'rpc://' or 'cache+memory://'"
+        )
+
+
+class DisabledStore:
+    """Implements ``ports.ResultStore`` by keeping nothing."""
+
+    @property
+    def name(self) -> str:
+        """What the banner of a worker shows."""
+        return "disabled://"
+
+    @property
+    def address(self) -> str | None:
+        """None: it is nowhere."""
+        return None
+
+    @property
+    def key_prefix(self) -> str:
+        """Nothing is kept under any key."""
+        return ""
+
+    def store(self, records: Sequence[ResultRecord]) -> None:
+        """Keep nothing: tasks run without a store, their results go nowhere."""
+
+    def load(self, task_ids: Sequence[str]) -> Sequence[ResultRecord | None]:
+        """Refuse."""
+        self._refuse(f"reading the result of {_listed(task_ids)}")
+
+    def wait(self, task_ids: Sequence[str], timeout_s: float | None) -> Sequence[ResultRecord]:  # noqa: ARG002 - the port's signature
+        """Refuse."""
+        self._refuse(f"waiting for the result of {_listed(task_ids)}")
+
+    def stop_waiting(self, task_ids: Sequence[str]) -> None:
+        """Nobody could begin."""
+
+    def forget(self, task_ids: Sequence[str]) -> None:
+        """Refuse."""
+        self._refuse(f"forgetting the result of {_listed(task_ids)}")
+
+    def save_group(self, group_id: str, payload: bytes, expires_s: float | None) -> None:  # noqa: ARG002 - the port's signature
+        """Refuse."""
+        self._refuse(f"saving the group {group_id}")
+
+    def load_group(self, group_id: str) -> bytes | None:
+        """Refuse."""
+        self._refuse(f"restoring the group {group_id}")
+
+    def forget_group(self, group_id: str) -> None:
+        """Refuse."""
+        self._refuse(f"forgetting the group {group_id}")
+
+    @property
+    def counts_chords(self) -> bool:
+        """They do not work."""
+        return False
+
+    def open_chord(self, group_id: str, size: int, expires_s: float | None) -> None:  # noqa: ARG002 - the port's signature
+        """Refuse."""
+        self._refuse(f"counting the chord {group_id}")
+
+    def count_chord(self, part: ChordPart) -> NoReturn:
+        """Refuse."""
+        self._refuse(f"counting the chord {part.group_id}")
+
+    def chord_parts(self, group_id: str) -> Sequence[bytes]:
+        """Refuse."""
+        self._refuse(f"counting the chord {group_id}")
+
+    def close_chord(self, group_id: str) -> bool:
+        """Refuse."""
+        self._refuse(f"counting the chord {group_id}")
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
+    @staticmethod
+    def _refuse(wanted: str) -> NoReturn:
+        raise NoResultStoreError(wanted)
+
+
+def _listed(task_ids: Sequence[str]) -> str:
+    return ", ".join(task_ids[:3]) + (", ..." if len(task_ids) > 3 else "")  # noqa: PLR2004 - one line
