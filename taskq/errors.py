@@ -29,6 +29,7 @@ __all__ = [
     "ImproperlyConfigured",
     "IncompleteStream",
     "InvalidTaskError",
+    "LockFailed",
     "MaxRetriesExceededError",
     "NotConfigured",
     "NotRegistered",
@@ -358,3 +359,19 @@ class WorkerShutdown(SystemExit):
 
 class WorkerTerminate(SystemExit):
     """Raised to stop a worker at once."""
+
+
+class LockFailed(TaskqError):
+    """A pid file cannot be had."""
+
+    def __init__(self, path: str, holder: int | None, why: str) -> None:
+        super().__init__(path, holder, why)
+        self.path, self.holder, self.why = path, holder, why
+
+    def __str__(self) -> str:
+        if self.holder is not None:
+            return (
+                f"{self.path}: process {self.holder} has it and lives; stop that one first, or "
+                "give this one another --pidfile"
+            )
+        return f"{self.path}: cannot be used as a pid file: {self.why}"
