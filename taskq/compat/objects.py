@@ -34,7 +34,7 @@ def worker_direct(hostname: Any) -> Any:
     if isinstance(hostname, Queue):
         return hostname
     return Queue(
-        f"{hostname}.dq",
+        f"{hostname}.dq2",
         Exchange(DIRECT_EXCHANGE),
         routing_key=hostname,
     )

@@ -41,9 +41,7 @@ def _sanitize_run(run: str, mask: str) -> str:
 
 
 def _sanitize_one(url: str, mask: str) -> str:
-    scheme, found, rest = url.partition("://")
-    if not found:
-        return url
+    scheme, _, rest = url.partition("://")
     return scheme + "://" + _SECRET_PARAMETER.sub(rf"\g<1>{mask}", _mask_userinfo(rest, mask))
 
 

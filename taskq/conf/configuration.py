@@ -33,6 +33,20 @@ class Found(NamedTuple):
     option: Setting
 
 
+class _Derived:
+    """A setting that as an attribute says what it means, and as an item what was given."""
+
+    def __init__(self, doc: str, derive: Callable[[Settings], Any]) -> None:
+        self.__doc__ = doc
+        self._derive = derive
+
+    def __get__(self, conf: Settings | None, _owner: type[Settings]) -> Any:
+        return self if conf is None else self._derive(conf)
+
+    def __set__(self, conf: Settings, value: Any) -> None:
+        """Not reached, ``__setattr__`` comes first; it says that assigning is allowed."""
+
+
 class Settings(MutableMapping[str, Any]):
     """All settings of an application, by attribute and by item."""
 
@@ -244,35 +258,29 @@ class Settings(MutableMapping[str, Any]):
 
     # -- what a value means when it is not given -------------------------------------------------
 
-    @property
-    def broker_url(self) -> Any:
-        """Where the broker is."""
-        return self["broker_url"] or self["broker_host"]
-
-    @property
-    def broker_read_url(self) -> Any:
-        """Where the broker is, for who consumes."""
-        return self["broker_read_url"] or self.broker_url
-
-    @property
-    def broker_write_url(self) -> Any:
-        """Where the broker is, for who publishes."""
-        return self["broker_write_url"] or self.broker_url
-
-    @property
-    def task_default_exchange(self) -> Any:
-        """The exchange of the default queue."""
-        return self["task_default_exchange"] or self["task_default_queue"]
-
-    @property
-    def task_default_routing_key(self) -> Any:
-        """The routing key of the default queue."""
-        return self["task_default_routing_key"] or self["task_default_queue"]
-
-    @property
-    def timezone(self) -> Any:
-        """The zone of schedules; Django's own where Django's settings are the source."""
-        return self.first("timezone", "TIME_ZONE")
+    broker_url = _Derived(
+        "Where the broker is.", lambda conf: conf["broker_url"] or conf["broker_host"]
+    )
+    broker_read_url = _Derived(
+        "Where the broker is, for who consumes.",
+        lambda conf: conf["broker_read_url"] or conf.broker_url,
+    )
+    broker_write_url = _Derived(
+        "Where the broker is, for who publishes.",
+        lambda conf: conf["broker_write_url"] or conf.broker_url,
+    )
+    task_default_exchange = _Derived(
+        "The exchange of the default queue.",
+        lambda conf: conf["task_default_exchange"] or conf["task_default_queue"],
+    )
+    task_default_routing_key = _Derived(
+        "The routing key of the default queue.",
+        lambda conf: conf["task_default_routing_key"] or conf["task_default_queue"],
+    )
+    timezone = _Derived(
+        "The zone of schedules; Django's own where Django's settings are the source.",
+        lambda conf: conf.first("timezone", "TIME_ZONE"),
+    )
 
     # -- asking about values ---------------------------------------------------------------------
 
