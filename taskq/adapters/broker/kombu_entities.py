@@ -8,7 +8,8 @@ declared: it may carry what a specification does not name.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Any, Final, TypeAlias
+from copy import copy
+from typing import Any, Final, TypeAlias, cast
 
 from kombu.entity import Exchange, Queue, binding
 
@@ -33,7 +34,7 @@ def to_exchange(spec: ExchangeSpec) -> Exchange:
 def to_queue(spec: QueueSpec) -> Queue:
     """Make kombu's queue, or return the user's own."""
     if isinstance(spec.native, Queue):
-        return spec.native
+        return _filled_in(spec.native, spec)
     return Queue(
         spec.name,
         exchange=to_exchange(spec.exchange),
@@ -49,6 +50,18 @@ def to_queue(spec: QueueSpec) -> Queue:
         no_ack=spec.no_ack,
         no_declare=spec.no_declare or None,
     )
+
+
+def _filled_in(native: Any, spec: QueueSpec) -> Queue:
+    """Give a user's queue what it left open; what it says itself stays."""
+    nowhere = not (native.exchange and native.exchange.name) and bool(spec.exchange.name)
+    if not nowhere and native.routing_key == spec.routing_key:
+        return cast("Queue", native)
+    filled = copy(native)
+    if nowhere:
+        filled.exchange = to_exchange(spec.exchange)
+    filled.routing_key = native.routing_key or spec.routing_key
+    return cast("Queue", filled)
 
 
 def to_entity(spec: Spec) -> Queue | Exchange:
