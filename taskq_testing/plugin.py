@@ -29,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="seed of the simulated worlds of this run (default: 0); a failure prints the one it had",
+        help="seed of the simulated worlds of this run (default: 0); a failure prints its own",
     )
 
 
@@ -40,10 +40,8 @@ def taskq_seed(request: pytest.FixtureRequest) -> int:
 
 
 @pytest.fixture
-def taskq_world(
-    request: pytest.FixtureRequest, taskq_seed: int
-) -> Iterator[Callable[..., World]]:
-    """Make simulated worlds: ``world = taskq_world(app)``; each ends with the test."""
+def taskq_world(request: pytest.FixtureRequest, taskq_seed: int) -> Iterator[Callable[..., World]]:
+    """A maker of simulated worlds, ``taskq_world(app)``; each ends with the test."""
     from taskq_testing.world import World  # noqa: PLC0415 - only who uses it pays for it
 
     made: list[World] = []
@@ -74,19 +72,17 @@ _WORLDS: pytest.StashKey[list[Any]] = pytest.StashKey()
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Iterator[None]:
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     """Say after a failure how to repeat it, and what happened last in its worlds."""
     report = yield
     if call.when == "call" and call.excinfo is not None:
         for world in item.stash.get(_WORLDS, []):
             text = (
-                f"seed {world.seed}; repeat with: pytest {item.nodeid!r} --taskq-seed {world.seed}\n"
+                f"repeat with: pytest {item.nodeid!r} --taskq-seed {world.seed}\n"
                 f"{world.trace.text(LAST_EVENTS)}"
             )
             report.sections.append(("simulated world", text))  # type: ignore[attr-defined]  # a generator's value has no type here
-    return report  # type: ignore[return-value]  # as above
+    return report
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ScenarioFile | None:

@@ -81,22 +81,16 @@ class BrokerModel:
         for spec in outgoing.declare:
             self.topology.declare(spec)
         queues = self.topology.route(outgoing)
-        message = outgoing.message
-        headers = message.headers
         if not queues:
-            say(
-                "broker.drop", id=headers.get("id"), reason="no queue is bound",
-                exchange=outgoing.exchange, routing_key=outgoing.routing_key,
-            )  # fmt: skip
+            self._unroutable(outgoing, say)
         for name in queues:
             self._arrivals += 1
-            held = Held(self._arrivals, message, name, outgoing.exchange, outgoing.routing_key)
+            held = Held(
+                self._arrivals, outgoing.message, name, outgoing.exchange, outgoing.routing_key
+            )
             held.expires_at_s = self._expiry(outgoing)
             self.topology.queue(name).put(held)
-            say(
-                "task.send", id=headers.get("id"), task=headers.get("task"), queue=name,
-                retries=headers.get("retries", 0), eta=headers.get("eta"), body=message.body,
-            )  # fmt: skip
+            _say_sent(held, say)
             self.wake_takers(name)
 
     def take(self, name: str, say: Callable[..., None]) -> Held | None:
@@ -163,11 +157,39 @@ class BrokerModel:
             say("broker.restore", id=headers.get("id"), task=headers.get("task"), of=session.node)
             self.give_back(one.held, at_end=False)
 
+    @staticmethod
+    def _unroutable(outgoing: Outgoing, say: Callable[..., None]) -> None:
+        headers = outgoing.message.headers
+        if "task" in headers:  # events that nobody listens to are no loss
+            say(
+                "broker.drop",
+                id=headers.get("id"),
+                reason="no queue is bound",
+                exchange=outgoing.exchange,
+                routing_key=outgoing.routing_key,
+            )
+
     def _expiry(self, outgoing: Outgoing) -> float | None:
         expiration = outgoing.message.properties.get("expiration")
         if expiration is None or not self.profile.message_ttl:
             return None
         return self._now_s() + float(expiration) / 1000
+
+
+def _say_sent(held: Held, say: Callable[..., None]) -> None:
+    headers = held.message.headers
+    if "task" not in headers:
+        say("message.send", queue=held.queue, body=held.message.body)
+        return
+    say(
+        "task.send",
+        id=headers.get("id"),
+        task=headers.get("task"),
+        queue=held.queue,
+        retries=headers.get("retries", 0),
+        eta=headers.get("eta"),
+        body=held.message.body,
+    )
 
 
 class BrokerEnd:

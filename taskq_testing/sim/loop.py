@@ -71,7 +71,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
             "Give the task a stand-in for what it talks to, or run this test on a real worker."
         )
 
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> asyncio.Future[Any]:
+    def run_in_executor(  # type: ignore[override]  # the same, without its generics
+        self, executor: Any, func: Any, *args: Any
+    ) -> asyncio.Future[Any]:
         """Run it as a process of its own beside the loop, in the place of a thread."""
         if executor is not None:
             self._refuse("use an executor of its own")
@@ -95,11 +97,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
         else:
             self.call_soon_threadsafe(_settle, future, value, None)
 
-    async def getaddrinfo(self, *args: Any, **kwargs: Any) -> Any:
+    async def getaddrinfo(self, *args: Any, **_: Any) -> Any:
         """Refuse."""
         self._refuse(f"look up {args[0]!r}")
 
-    async def create_connection(self, *args: Any, **kwargs: Any) -> Any:
+    async def create_connection(self, *args: Any, **_: Any) -> Any:
         """Refuse."""
         self._refuse(f"connect to {args[1:3]!r}")
 

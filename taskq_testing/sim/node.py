@@ -15,9 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from taskq.app.app import App
 from taskq.app.work import Work
 
+from taskq.app.app import App
 from taskq.app.upgrade import upgrade
 from taskq.core.effects import (
     Commit,
@@ -48,6 +48,8 @@ from taskq.errors import OperationalError
 from taskq.ports import (
     Clock,
     Completion,
+    Delivery,
+    Malformed,
     PoolEvent,
     QueueSpec,
     ResultStore,
@@ -172,7 +174,14 @@ class WorkerNode:
             return
         if deliveries:
             self._news = True
-            self._input(Delivered(tuple(upgrade(self._app, one) for one in deliveries)))
+            self._input(Delivered(tuple(map(self._upgraded, deliveries))))
+
+    def _upgraded(self, delivery: Delivery | Malformed) -> Delivery | Malformed:
+        if isinstance(delivery, Malformed) or "task" in delivery.message.headers:
+            return delivery  # all but those of protocol 1
+        conf, codec = self._app.conf, self._app.ports.codec
+        accept = codec.accepted(conf.accept_content)
+        return upgrade(delivery, codec, accept, conf.taskq_max_body_bytes)
 
     def _renew(self, intake: IntakeEnd) -> None:
         now_s = self._hands.now_s()

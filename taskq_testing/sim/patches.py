@@ -1,10 +1,10 @@
 """Lends task bodies the time and the chance of the node that they run on.
 
-While a world is active, the functions of ``time``, ``datetime``, ``os.urandom`` and a few more are
+While a world is active, functions of ``time``, ``datetime``, ``os`` and a few more are
 replaced by ones that ask: is this a simulated process of mine, in my thread?  If so they answer
 from its node; else they do what they always did.  So a body's ``time.sleep(3600)`` costs nothing,
-``datetime.now()`` is the node's wall clock, and ``uuid4()`` comes from the seed, while pytest, kombu
-and other threads notice nothing.
+``datetime.now()`` is the node's wall clock, and ``uuid4()`` comes from the seed, while pytest,
+kombu and other threads notice nothing.
 
 Why not freezegun: it exchanges the class ``datetime`` in every loaded module (4.3 ms for each start
 and stop with 800 modules, against 0.05 ms here), its ``FakeDatetime`` would travel inside pickled
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-import datetime as datetime_module
+import datetime as dt
 import gc
 import os
 import queue
@@ -85,7 +85,7 @@ def _looked_at_the_clock(process: Process) -> Any:
 
 # -- time ----------------------------------------------------------------------------------------
 
-_real_sleep = time.sleep
+_real_sleep = time.sleep  # noqa: TID251 - for callers outside of the world
 _real_localtime, _real_gmtime, _real_strftime = time.localtime, time.gmtime, time.strftime
 
 
@@ -111,7 +111,7 @@ def _wall_s(place: Any) -> float:
     return float(place.wall_s)
 
 
-def _wall_ns(place: Any) -> int:
+def _wall_ns(place: Surroundings) -> int:
     return round(place.wall_s * 1e9)
 
 
@@ -119,7 +119,7 @@ def _elapsed_s(place: Any) -> float:
     return float(place.elapsed_s)
 
 
-def _elapsed_ns(place: Any) -> int:
+def _elapsed_ns(place: Surroundings) -> int:
     return round(place.elapsed_s * 1e9)
 
 
@@ -137,9 +137,9 @@ def _strftime(form: str, moment: Any = None, /) -> str:
 
 _TIME: Final[dict[str, Callable[..., Any]]] = {
     "sleep": _sleep,
-    "time": _reading(time.time, _wall_s),
+    "time": _reading(time.time, _wall_s),  # noqa: TID251 - as above
     "time_ns": _reading(time.time_ns, _wall_ns),
-    "monotonic": _reading(time.monotonic, _elapsed_s),
+    "monotonic": _reading(time.monotonic, _elapsed_s),  # noqa: TID251 - as above
     "monotonic_ns": _reading(time.monotonic_ns, _elapsed_ns),
     "perf_counter": _reading(time.perf_counter, _elapsed_s),
     "perf_counter_ns": _reading(time.perf_counter_ns, _elapsed_ns),
@@ -156,46 +156,43 @@ _COPIES: Final[tuple[tuple[ModuleType, str, str], ...]] = (
 
 # -- datetime ------------------------------------------------------------------------------------
 
-_dictionary_of = {
-    cls: gc.get_referents(cls.__dict__)[0]
-    for cls in (datetime_module.datetime, datetime_module.date)
-}
-_real_now = datetime_module.datetime.__dict__["now"]
-_real_utcnow = datetime_module.datetime.__dict__["utcnow"]
-_real_today = datetime_module.date.__dict__["today"]
+_dictionary_of = {cls: gc.get_referents(cls.__dict__)[0] for cls in (dt.datetime, dt.date)}
+_real_now = dt.datetime.__dict__["now"]
+_real_utcnow = dt.datetime.__dict__["utcnow"]
+_real_today = dt.date.__dict__["today"]
 
 
-def _now(cls: type[datetime_module.datetime], tz: datetime_module.tzinfo | None = None) -> Any:
+def _now(cls: type[dt.datetime], tz: dt.tzinfo | None = None) -> Any:
     process = _process()
     if process is None:
         return _real_now.__get__(None, cls)(tz)
     return cls.fromtimestamp(_looked_at_the_clock(process).wall_s, tz)
 
 
-def _utcnow(cls: type[datetime_module.datetime]) -> Any:
+def _utcnow(cls: type[dt.datetime]) -> Any:
     process = _process()
     if process is None:
         return _real_utcnow.__get__(None, cls)()
-    moment = cls.fromtimestamp(_looked_at_the_clock(process).wall_s, datetime_module.UTC)
+    moment = cls.fromtimestamp(_looked_at_the_clock(process).wall_s, dt.UTC)
     return moment.replace(tzinfo=None)
 
 
-def _today(cls: type[datetime_module.date]) -> Any:
+def _today(cls: type[dt.date]) -> Any:
     place = _surroundings()
     if place is None:
         return _real_today.__get__(None, cls)()
     return cls.fromtimestamp(place.wall_s)
 
 
-_DATETIME: Final = (
-    (datetime_module.datetime, "now", classmethod(_now), _real_now),
-    (datetime_module.datetime, "utcnow", classmethod(_utcnow), _real_utcnow),
-    (datetime_module.date, "today", classmethod(_today), _real_today),
+_DATETIME: Final[tuple[tuple[type[dt.date], str, Any, Any], ...]] = (
+    (dt.datetime, "now", classmethod(_now), _real_now),
+    (dt.datetime, "utcnow", classmethod(_utcnow), _real_utcnow),
+    (dt.date, "today", classmethod(_today), _real_today),
 )
 
 # -- chance, waiting, loops ----------------------------------------------------------------------
 
-_real_urandom = os.urandom
+_real_urandom = os.urandom  # noqa: TID251 - as above
 _real_condition_wait = threading.Condition.wait
 _real_new_loop = asyncio.events.new_event_loop
 
@@ -320,7 +317,7 @@ _STAND_INS: Final = {
 }
 
 
-def _set_static(cls: type, name: str, value: Any) -> None:
+def _set_static(cls: type[dt.date], name: str, value: Any) -> None:
     """Set an attribute of a class of C, and tell the interpreter's caches."""
     _dictionary_of[cls][name] = value
     ctypes.pythonapi.PyType_Modified(ctypes.py_object(cls))

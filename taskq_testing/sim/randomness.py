@@ -64,9 +64,7 @@ class Choices:
 
     def draw(self) -> int:
         """Return the next choice: a priority, 0 the most urgent."""
-        if self._replay is None:
-            choice = self._bits(_PRIORITY_BITS)
-        else:
-            choice = next(self._replay, 0)
+        replay = self._replay
+        choice = self._bits(_PRIORITY_BITS) if replay is None else next(replay, 0)
         self.made.append(choice)
         return choice

@@ -10,12 +10,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
 EVENTS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "task.send": "a message was handed to the broker",
+        "task.send": "a task was handed to the broker",
+        "message.send": "something that is no task was handed to the broker: an event, a reply",
         "task.start": "a body begins",
         "task.end": "a body has ended; its result is not stored yet",
         "task.conclude": "a task ends without (any more of) its body",
@@ -164,5 +166,5 @@ def _triggered(watched: list[list[Any]], record: Record) -> list[Callable[[], No
         state[1] -= 1
         if state[1] == 0:
             watched.remove(state)
-            acts.append(lambda act=watch.act: act(record))
+            acts.append(partial(watch.act, record))
     return acts

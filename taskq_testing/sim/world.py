@@ -17,9 +17,8 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, Self
 
-from taskq.app.app import App
-
 from taskq import current
+from taskq.app.app import App
 from taskq.core.inputs import Stop
 from taskq.ports import Codec, Ports
 from taskq_testing.sim.broker import BrokerModel
@@ -72,7 +71,7 @@ class SimWorld:
         self.seed = seed
         self.trace = Trace()
         self._codec, self._specify = codec, specify
-        self._start_s = instant(start)
+        self.start_s = instant(start)
         self._time = Time()
         made = Choices(seed, choices)
         self.trace.choices = made.made
@@ -188,6 +187,11 @@ class SimWorld:
 
         self._spawn(f"{name}'s link heals", heal, for_s)
 
+    def add_node(self, name: str) -> None:
+        """Make a machine on which nothing runs yet, so that its clock can be set."""
+        if name not in self.stations:
+            self._station(name)
+
     def jump_clock(self, name: str, seconds: float) -> None:
         """Set a node's wall clock forward or back."""
         self.stations[name].hands.say("fault.clock_jump", by_s=seconds)
@@ -269,7 +273,7 @@ class SimWorld:
         station = Station(
             name,
             seed=self.seed,
-            start_s=self._start_s,
+            start_s=self.start_s,
             scheduler=self._scheduler,
             trace=self.trace,
             broker=self.broker,

@@ -52,8 +52,7 @@ def rig(request: pytest.FixtureRequest) -> Rig:
 
 
 def received(intake: IntakeEnd) -> list[Delivery]:
-    deliveries = [one for one in intake.receive() if isinstance(one, Delivery)]
-    return deliveries
+    return [one for one in intake.receive() if isinstance(one, Delivery)]
 
 
 def ids(deliveries: list[Delivery]) -> list[str]:

@@ -1,9 +1,11 @@
 """What bodies see of time and chance while a world is active."""
 
+# ruff: noqa: DTZ002, DTZ005, DTZ011, DTZ012 - bodies ask for naive times too
+
 from __future__ import annotations
 
 import asyncio
-import datetime
+import datetime as dt
 import os
 import pickle
 import queue
@@ -91,23 +93,23 @@ def test_every_clock_is_the_nodes(body: Body) -> None:
 
     def look() -> list[object]:
         time.sleep(90)
-        now = datetime.datetime.now(datetime.UTC)
+        now = dt.datetime.now(dt.UTC)
         return [
             time.time(), time.time_ns(), time.monotonic(), time.perf_counter(), time.gmtime()[:5],
-            now.isoformat(), datetime.datetime.now().timestamp(),
-            datetime.datetime.today().timestamp(), type(now), time.strftime("%S"),
+            now.isoformat(), dt.datetime.now().timestamp(),
+            dt.datetime.today().timestamp(), type(now), time.strftime("%S"),
         ]  # fmt: skip
 
     [seen] = body.run(look)
     assert seen == [
         START_S + 90, int((START_S + 90) * 1e9), 90.0, 90.0, (2030, 1, 1, 0, 1),
-        "2030-01-01T00:01:30+00:00", START_S + 90, START_S + 90, datetime.datetime, "30",
+        "2030-01-01T00:01:30+00:00", START_S + 90, START_S + 90, dt.datetime, "30",
     ]  # fmt: skip
 
 
 def test_a_date_made_by_a_body_is_an_ordinary_date(body: Body) -> None:
     """It pickles as what it is, because the class was never exchanged."""
-    [data] = body.run(lambda: pickle.dumps(datetime.datetime.now(datetime.UTC)))
+    [data] = body.run(lambda: pickle.dumps(dt.datetime.now(dt.UTC)))
 
     assert b"datetime" in data
     assert pickle.loads(data).year == 2030
@@ -115,9 +117,9 @@ def test_a_date_made_by_a_body_is_an_ordinary_date(body: Body) -> None:
 
 def test_outside_of_bodies_everything_is_real(body: Body) -> None:
     """The test itself, pytest and other threads keep their clocks."""
-    assert datetime.datetime.now(datetime.UTC).year < 2030
-    assert datetime.date.today().year < 2030
-    assert abs(time.time() - datetime.datetime.now().timestamp()) < 5
+    assert dt.datetime.now(dt.UTC).year < 2030
+    assert dt.date.today().year < 2030
+    assert abs(time.time() - dt.datetime.now().timestamp()) < 5
     assert os.urandom(8) != os.urandom(8)
 
 
@@ -130,7 +132,12 @@ def test_chance_comes_from_the_seed() -> None:
         patches.apply()
         try:
             return Body(bench).run(
-                lambda: (random.random(), random.SystemRandom().random(), uuid.uuid4(), os.urandom(4))
+                lambda: (
+                    random.random(),
+                    random.SystemRandom().random(),
+                    uuid.uuid4(),
+                    os.urandom(4),
+                )
             )
         finally:
             patches.remove()
@@ -182,14 +189,17 @@ def test_coroutines_sleep_in_virtual_time(body: Body) -> None:
             await asyncio.to_thread(time.sleep, 10)
         return time.monotonic()
 
-    assert sorted(body.run(lambda: asyncio.run(nap(100)), lambda: asyncio.run(nap(50)))) == [60, 110]
+    assert sorted(body.run(lambda: asyncio.run(nap(100)), lambda: asyncio.run(nap(50)))) == [
+        60,
+        110,
+    ]
 
 
 def test_a_simulated_loop_has_no_sockets(body: Body) -> None:
     """A coroutine that connects somewhere is told what to do instead."""
 
     def connect() -> str:
-        with pytest.raises(RuntimeError, match="tried to connect to .*stand-in"):
+        with pytest.raises(RuntimeError, match=r"tried to connect to .*stand-in"):
             asyncio.run(asyncio.open_connection("example.org", 80))
         return "refused"
 
@@ -205,6 +215,6 @@ def test_only_one_world_is_active(body: Body) -> None:
 def test_a_day_begins_at_the_nodes_midnight(body: Body) -> None:
     """``date.today`` follows the node, and its jumps."""
     body.clock.jump(86400 * 31)
-    [seen] = body.run(datetime.date.today)
+    [seen] = body.run(dt.date.today)
 
-    assert seen == datetime.date.fromtimestamp(START_S + 86400 * 31)
+    assert seen == dt.date.fromtimestamp(START_S + 86400 * 31)

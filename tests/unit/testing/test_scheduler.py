@@ -163,7 +163,7 @@ def test_housekeeping_does_not_keep_the_world_awake() -> None:
 def test_the_world_cannot_be_run_from_inside() -> None:
     """A process that calls ``step`` is told what to do instead."""
     bench = Bench()
-    bench.spawn("inside", lambda: bench.scheduler.step())
+    bench.spawn("inside", bench.scheduler.step)
 
     with pytest.raises(RuntimeError, match="inside tried to run the world"):
         bench.run()

@@ -86,7 +86,9 @@ def test_a_chord_counts_each_index_once() -> None:
     rig = Rig()
     rig.end.open_chord("g", 2, None)
     second = ChordPart("g", 1, "b", b"B")
-    done = [rig.end.count_chord(part).done for part in (second, second, ChordPart("g", 0, "a", b"A"))]
+    done = [
+        rig.end.count_chord(part).done for part in (second, second, ChordPart("g", 0, "a", b"A"))
+    ]
 
     assert done == [1, 1, 2]
     assert list(rig.end.chord_parts("g")) == [b"A", b"B"]

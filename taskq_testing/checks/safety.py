@@ -1,0 +1,141 @@
+"""Promises that hold at every moment: nothing is lost, nothing happens too often or too early.
+
+A message is known by its task's id and the number of its retry, because a retry is a message of
+its own under the same id.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any, Final, TypeAlias
+
+from taskq.states import READY_STATES, precedence
+from taskq_testing.checks.finding import Finding
+from taskq_testing.sim.trace import Record
+from taskq_testing.sim.world import SimWorld
+
+MessageKey: TypeAlias = tuple[Any, Any]
+
+# What accounts for a message: it is done with, or somebody was told that it is not.
+_ACCOUNTED: Final = ("broker.ack", "broker.dead", "broker.drop")
+# What gives the broker a reason to deliver a message once more.
+_REDELIVERY: Final = ("broker.requeue", "broker.restore")
+
+
+def nothing_lost(world: SimWorld) -> Iterator[Finding]:
+    """Each message that the broker took was ended, or is still there for somebody."""
+    sent = _by_message(world, ("task.send",))
+    accounted = _by_message(world, _ACCOUNTED)
+    claimed = _by_message(world, ("broker.claim",))
+    ended = _by_message(world, ("task.end", "task.conclude"))
+    there = _still_there(world)
+    for key, records in sent.items():
+        known = key in accounted or (key[0], None) in accounted or key in there
+        # A broker that forgets a claimed message has handed it over; its worker must end it.
+        handed_over = key in claimed and not world.broker.profile.keeps_claims
+        if not known and not (handed_over and (key in ended or _worker_died(world))):
+            yield Finding("nothing-lost", f"task {key[0]} is nowhere any more", tuple(records))
+
+
+def duplicates_bounded(world: SimWorld) -> Iterator[Finding]:
+    """Each begin of a body after the first has a redelivery or a lost process of its own."""
+    starts = _by_message(world, ("task.start",))
+    sent = _by_message(world, ("task.send",))
+    reasons = _by_message(world, _REDELIVERY)
+    lost = _by_message(world, ("fault.kill_process",))
+    for key, records in starts.items():
+        allowed = max(len(sent.get(key, ())), 1)
+        allowed += len(reasons.get(key, ())) + len(reasons.get((key[0], None), ()))
+        allowed += len(lost.get((key[0], None), ()))
+        if len(records) > allowed:
+            told = (
+                f"the body of task {key[0]} began {len(records)} times, with reason for {allowed}"
+            )
+            yield Finding("duplicates-bounded", told, tuple(records))
+
+
+def claimed_once(world: SimWorld) -> Iterator[Finding]:
+    """What was acknowledged before it began never begins again by itself."""
+    starts = _by_message(world, ("task.start",))
+    sent = _by_message(world, ("task.send",))
+    for key in _by_message(world, ("broker.claim",)):
+        begun = starts.get(key, [])
+        if len(begun) > max(len(sent.get(key, ())), 1):
+            told = f"task {key[0]} was claimed, and its body began {len(begun)} times"
+            yield Finding("claimed-once", told, tuple(begun))
+
+
+def eta_not_early(world: SimWorld) -> Iterator[Finding]:
+    """Measured on the clock of the world; a node whose clock jumped is not judged."""
+    jumped = {record.node for record in world.trace.find("fault.clock_jump")}
+    due: dict[MessageKey, Record] = {}
+    for record in world.trace.find("task.send"):
+        if record.facts.get("eta"):
+            due[_key(record)] = record
+    for start in world.trace.find("task.start"):
+        sent = due.get(_key(start))
+        if sent is None or start.node in jumped or sent.node in jumped:
+            continue
+        eta = datetime.fromisoformat(sent.facts["eta"]).timestamp()
+        if world.start_s + start.at_s < eta - _ROUNDING_S:
+            told = (
+                f"task {start.task_id} began {eta - world.start_s - start.at_s:g}s before its ETA"
+            )
+            yield Finding("eta-not-early", told, (sent, start))
+
+
+# ISO text has microseconds.
+_ROUNDING_S: Final = 2e-6
+
+
+def final_stays(world: SimWorld) -> Iterator[Finding]:
+    """As far as the store says that it wrote."""
+    last: dict[str, Record] = {}
+    for record in world.trace.find("result.store"):
+        task_id, state = record.facts["id"], record.facts["state"]
+        before = last.get(task_id)
+        if before is not None and _less_final(state, before.facts["state"]):
+            told = f"the result of {task_id} went from {before.facts['state']} to {state}"
+            yield Finding("final-stays", told, (before, record))
+        last[task_id] = record
+
+
+def chord_released_once(world: SimWorld) -> Iterator[Finding]:
+    """The right to send a body is given once for each group."""
+    closed: dict[str, list[Record]] = defaultdict(list)
+    for record in world.trace.find("chord.close"):
+        closed[record.facts["group"]].append(record)
+    for group, records in closed.items():
+        if len(records) > 1:
+            told = f"the body of group {group} was released {len(records)} times"
+            yield Finding("chord-body-once", told, tuple(records))
+
+
+def _less_final(new: str, known: str) -> bool:
+    return known in READY_STATES and precedence(new) > precedence(known)
+
+
+def _key(record: Record) -> MessageKey:
+    return record.facts.get("id"), record.facts.get("retries")
+
+
+def _by_message(world: SimWorld, kinds: Iterable[str]) -> dict[MessageKey, list[Record]]:
+    wanted = frozenset(kinds)
+    found: dict[MessageKey, list[Record]] = {}
+    for record in world.trace:
+        if record.what in wanted:
+            found.setdefault(_key(record), []).append(record)
+    return found
+
+
+def _still_there(world: SimWorld) -> set[MessageKey]:
+    waiting = [held for queue in world.broker.topology.queues.values() for held in queue.peek()]
+    out = [one.held for session in world.broker.sessions for one in session.out.values()]
+    headers = [held.message.headers for held in (*waiting, *out)]
+    return {(each.get("id"), each.get("retries", 0)) for each in headers}
+
+
+def _worker_died(world: SimWorld) -> bool:
+    return world.trace.count("fault.kill") > 0

@@ -1,0 +1,56 @@
+"""Puts faults into a world: at a time, or at an event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from taskq_testing.faults.kinds import FAULTS
+from taskq_testing.sim.trace import Record
+from taskq_testing.sim.world import SimWorld
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """At a time, or at the nth event that matches."""
+
+    at_s: float | None = None
+    event: str | None = None
+    nth: int = 1
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    delay_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A fault, when it comes, and with which values."""
+
+    when: When
+    fault: str
+    given: Mapping[str, Any]
+    name: str = ""
+
+
+def inject(world: SimWorld, planned: Planned, resolve: Callable[[Any, Record | None], Any]) -> None:
+    """Arrange that it happens.  ``resolve`` reads values such as ``$event.node``."""
+    when = planned.when
+
+    def act(record: Record | None) -> None:
+        fault = FAULTS[planned.fault]
+        values = {
+            parameter.name: resolve(planned.given.get(parameter.name, parameter.default), record)
+            for parameter in fault.parameters
+        }
+        fault.effect(world, values)
+
+    def act_later(record: Record) -> None:
+        if when.delay_s:
+            world.at(world.now_s + when.delay_s, lambda: act(record))
+        else:
+            act(record)
+
+    if when.event is None:
+        world.at(when.at_s or 0.0, lambda: act(None))
+    else:
+        world.when(when.event, act_later, when.nth, **when.facts)

@@ -1,0 +1,116 @@
+"""Reads YAML and keeps where each value stood.
+
+A subset of YAML 1.2: mappings, lists, text, numbers, ``true``, ``false``, ``null``.  No tags, no
+anchors, and ``on`` and ``no`` are words (YAML 1.1 would make booleans of them).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import yaml
+
+from taskq_testing.nearest import nearest
+
+
+class ScenarioError(Exception):
+    """A scenario file says something that has no meaning."""
+
+    def __init__(self, file: str, line: int, key: str, problem: str) -> None:
+        super().__init__(file, line, key, problem)
+        self.file, self.line, self.key, self.problem = file, line, key, problem
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}"
+        return f"{where}: {self.key}: {self.problem}" if self.key else f"{where}: {self.problem}"
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A value, and where it stood.  Mappings hold spots, and so do lists."""
+
+    value: Any
+    file: str
+    line: int
+    key: str  # the way to it: ``steps.0.send``
+
+    def error(self, problem: str) -> ScenarioError:
+        """Say what is wrong here."""
+        return ScenarioError(self.file, self.line, self.key, problem)
+
+    def unknown(self, what: str, word: str, allowed: Iterable[str]) -> ScenarioError:
+        """Say that a word is not one of those that are allowed."""
+        return self.error(f"no {what} is called {word!r}{nearest(word, allowed)}")
+
+    def plain(self) -> Any:
+        """The value without positions."""
+        if isinstance(self.value, dict):
+            return {name: spot.plain() for name, spot in self.value.items()}
+        if isinstance(self.value, list):
+            return [spot.plain() for spot in self.value]
+        return self.value
+
+    def shown(self) -> str:
+        """The value as a message shows it."""
+        if isinstance(self.value, dict):
+            return "a mapping"
+        if isinstance(self.value, list):
+            return "a list"
+        return repr(self.value)
+
+
+def read(text: str, file: str) -> Spot:
+    """Read one document."""
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ScenarioError(file, line, "", f"this is no YAML: {error.problem}") from error
+    if node is None:
+        raise ScenarioError(file, 1, "", "the file is empty; begin with `scenario: 1`")
+    return _spot(node, file, "")
+
+
+def _spot(node: yaml.Node, file: str, key: str) -> Spot:
+    line = node.start_mark.line + 1
+    if isinstance(node, yaml.MappingNode):
+        return Spot(_mapping(node, file, key), file, line, key)
+    if isinstance(node, yaml.SequenceNode):
+        items = [_spot(child, file, _join(key, str(n))) for n, child in enumerate(node.value)]
+        return Spot(items, file, line, key)
+    assert isinstance(node, yaml.ScalarNode)
+    return Spot(_scalar(node), file, line, key)
+
+
+def _mapping(node: yaml.MappingNode, file: str, key: str) -> dict[str, Spot]:
+    found: dict[str, Spot] = {}
+    for name_node, child in node.value:
+        name = str(name_node.value)
+        if name in found:
+            line = name_node.start_mark.line + 1
+            raise ScenarioError(file, line, _join(key, name), "this key is here twice")
+        found[name] = _spot(child, file, _join(key, name))
+    return found
+
+
+_WORDS: Final[dict[str, Any]] = {"true": True, "false": False, "null": None, "~": None, "": None}
+_INTEGER: Final = re.compile(r"[-+]?[0-9]+")
+_FLOAT: Final = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)([eE][-+]?[0-9]+)?")
+
+
+def _scalar(node: yaml.ScalarNode) -> Any:
+    text = str(node.value)
+    if node.style is not None:
+        return text
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    return float(text) if _FLOAT.fullmatch(text) else text
+
+
+def _join(key: str, name: str) -> str:
+    return f"{key}.{name}" if key else name

@@ -1,0 +1,94 @@
+"""``World``: a simulated world for applications as they are.
+
+The simulation itself (``taskq_testing.sim``) knows no kombu and no adapter.  Here it gets what it
+needs of them: the codec, and how a worker's settings and options become its plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from taskq.adapters.broker.serializers import KombuCodec
+from taskq.app.app import App
+from taskq.core.worker import WorkerOptions
+from taskq.ports import QueueSpec
+from taskq_testing.nearest import nearest
+from taskq_testing.sim.node import WorkerSpec
+from taskq_testing.sim.world import SimWorld
+
+# Options of ``start_worker``, under the names of the command line.
+WORKER_OPTIONS: Final = (
+    "prefetch_multiplier",
+    "disable_prefetch",
+    "optimization",
+    "time_limit",
+    "soft_time_limit",
+)
+
+
+class World(SimWorld):
+    """A broker, a result store, workers and clients in one thread, on a clock that jumps.
+
+    >>> with World(app, seed=7) as world:            # doctest: +SKIP
+    ...     world.start_worker("w1")
+    ...     result = add.delay(2, 2)
+    ...     world.run_until_quiet()
+    ...     assert result.get() == 4
+    """
+
+    def __init__(
+        self,
+        apps: App | Iterable[App],
+        *,
+        seed: int = 0,
+        start: str | datetime | float = "2030-01-01T00:00:00Z",
+        broker: str = "redis",
+        choices: list[int] | None = None,
+    ) -> None:
+        super().__init__(
+            apps,
+            codec=KombuCodec(),
+            specify=worker_spec,
+            seed=seed,
+            start=start,
+            broker=broker,
+            choices=choices,
+        )
+
+
+def worker_spec(
+    app: App, hostname: str, slots: int, queues: Sequence[str] | None, options: Mapping[str, Any]
+) -> WorkerSpec:
+    """Turn settings and options of the command line into what a worker is told."""
+    for name in options:
+        if name not in WORKER_OPTIONS:
+            raise TypeError(
+                f"start_worker() knows no option {name!r}{nearest(name, WORKER_OPTIONS)}"
+            )
+
+    conf = app.conf
+    multiplier = options.get("prefetch_multiplier", conf.worker_prefetch_multiplier)
+    exact = options.get("disable_prefetch", conf.worker_disable_prefetch)
+    return WorkerSpec(
+        hostname=hostname,
+        slots=slots,
+        queues=_queues(app, queues),
+        options=WorkerOptions(
+            prefetch_multiplier=multiplier,
+            exact_prefetch=bool(exact) or options.get("optimization") == "fair",
+            dispatch_budget_s=conf.taskq_dispatch_budget_s,
+            narrate=True,
+            time_limit_s=options.get("time_limit"),
+            soft_time_limit_s=options.get("soft_time_limit"),
+            zone=app.timezone,
+        ),
+    )
+
+
+def _queues(app: App, names: Sequence[str] | None) -> tuple[QueueSpec, ...]:
+    # Not by ``Queues.select``: workers of several kinds may stand on one app here.
+    if names is None:
+        return tuple(app.queues.consume_from.values())
+    return tuple(app.queues[name] for name in names)
