@@ -8,7 +8,9 @@ any of it means (``core``), how an effect is carried out (``perform.py``).
 from __future__ import annotations
 
 import selectors
+import signal
 import socket
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,6 +36,7 @@ from taskq.core.worker import WorkerCore, WorkerOptions
 from taskq.errors import OperationalError
 from taskq.ports import Delivery, Intake, Malformed, Pool, PoolEvent, QueueSpec
 from taskq.runtime.perform import Performer
+from taskq.runtime.process import signals_to
 
 # The longest that the loop sleeps when it waits for nothing in particular.
 IDLE_S: Final = 5.0
@@ -82,6 +85,7 @@ class Worker:
         self._on_ready = on_ready
         self._log: Final = get_logger("taskq.worker")
         self._stops: list[Stop] = []
+        self._interrupts = 0
         self._nudge_out, self._nudge_in = socket.socketpair()
         for end in (self._nudge_out, self._nudge_in):
             end.setblocking(False)
@@ -92,7 +96,26 @@ class Worker:
     # -- what others call ----------------------------------------------------------------------
 
     def start(self) -> int:
-        """Work until told to stop; returns the exit code."""
+        """Work until told to stop; returns the exit code.
+
+        In the main thread signals are told to the worker: TERM and the first INT ask for a warm
+        stop, QUIT and the second INT for a cold one.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            return self._work()
+        asked: dict[int, Callable[[], None]] = {
+            signal.SIGTERM: self.stop,
+            signal.SIGINT: self._interrupted,
+            signal.SIGQUIT: lambda: self.stop(Stop.COLD),
+        }
+        with signals_to(asked):
+            return self._work()
+
+    def _interrupted(self) -> None:
+        self.stop(Stop.COLD if self._interrupts else Stop.WARM)
+        self._interrupts += 1
+
+    def _work(self) -> int:
         signals.worker_init.send(sender=self)
         core = WorkerCore(self.plan.options, self.app.traits)
         self._intake = self._connect()

@@ -26,7 +26,7 @@ def make_worker(app: App, **told: Any) -> Worker:
     if told.get("include"):
         conf.include = tuple(dict.fromkeys((*(conf.include or ()), *_names(told["include"]))))
     app.finalize()
-    app.loader_import()
+    app.import_default_modules()
     pool_name = told.get("pool") or conf.worker_pool
     row = find_pool(pool_name)
     plan = WorkerPlan(
@@ -61,7 +61,7 @@ def _concurrency(given: Any, conf: Any) -> int:
 
 
 def _queues(app: App, told: Mapping[str, Any]) -> tuple[QueueSpec, ...]:
-    queues = app.queues
+    queues = app.router.queues
     queues.select(told.get("queues"))
     queues.deselect(told.get("exclude_queues"))
     return tuple(queues.consume_from.values())

@@ -1,0 +1,121 @@
+"""``TaskQ``: the application on the real ports."""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import AbstractContextManager
+from functools import cached_property
+from typing import Any
+
+from taskq.adapters.broker.serializers import KombuCodec
+from taskq.adapters.clock import SystemClock
+from taskq.adapters.randomness import SystemRandomness
+from taskq.app.app import App
+from taskq.app.log import Logging
+from taskq.ports import Place, Ports
+from taskq.runtime.worker import Worker
+from taskq.wiring.brokers import Ground, broker_urls, make_broker
+from taskq.wiring.loading import load
+from taskq.wiring.stores import make_store
+from taskq.wiring.workers import make_worker
+
+
+class TaskQ(App):
+    """A task queue: settings, tasks, and the way to a broker and a result store."""
+
+    def make_ports(self) -> Ports:
+        """Make the ports that the settings name; connects to nothing yet."""
+        ground = Ground(
+            SystemClock(),
+            SystemRandomness(),
+            Place(socket.gethostname(), os.getpid()),
+            KombuCodec(),
+        )
+        broker = make_broker(self.conf, ground)
+        store, broker = make_store(self.conf, ground, broker, lambda: self.thread_oid)
+        return Ports(
+            clock=ground.clock,
+            randomness=ground.randomness,
+            place=ground.place,
+            codec=ground.codec,
+            broker=broker,
+            store=store,
+        )
+
+    def Worker(self, **told: Any) -> Worker:  # noqa: N802 - Celery's name
+        """Make a worker of this app; ``start()`` works until it is told to stop."""
+        return make_worker(self, **told)
+
+    WorkController = Worker
+
+    @cached_property
+    def log(self) -> Logging:
+        """Logging, as the settings say."""
+        return Logging(self)
+
+    # -- what programs know of kombu --------------------------------------------------------------
+
+    @cached_property
+    def _surface(self) -> Any:
+        read = self.conf.broker_read_url
+        return load("taskq.adapters.broker.surface:KombuSurface")(
+            self.conf,
+            self.router.queues,
+            write_urls=broker_urls(self.conf),
+            read_urls=None if read is None else [read],
+        )
+
+    @property
+    def amqp(self) -> Any:
+        """Queues, producers and consumers as kombu objects."""
+        return self._surface.amqp
+
+    @property
+    def pool(self) -> Any:
+        """The pool of connections."""
+        return self._surface.pool
+
+    @property
+    def producer_pool(self) -> Any:
+        """The pool of producers."""
+        return self._surface.producer_pool
+
+    def connection(self, *args: Any, **kwargs: Any) -> Any:
+        """Return a new kombu connection to the broker."""
+        return self._surface.connection(*args, **kwargs)
+
+    broker_connection = connection
+
+    def connection_for_read(self, url: str | None = None, **kwargs: Any) -> Any:
+        """Return a new kombu connection to where workers read from."""
+        return self._surface.connection_for_read(url, **kwargs)
+
+    def connection_for_write(self, url: str | None = None, **kwargs: Any) -> Any:
+        """Return a new kombu connection to where clients publish."""
+        return self._surface.connection_for_write(url, **kwargs)
+
+    def connection_or_acquire(
+        self, connection: Any = None, pool: bool = True
+    ) -> AbstractContextManager[Any]:
+        """Return the given connection, or one of the pool, for a block."""
+        acquired: AbstractContextManager[Any] = self._surface.connection_or_acquire(
+            connection, pool
+        )
+        return acquired
+
+    default_connection = connection_or_acquire
+
+    def producer_or_acquire(self, producer: Any = None) -> AbstractContextManager[Any]:
+        """Return the given producer, or one of the pool, for a block."""
+        acquired: AbstractContextManager[Any] = self._surface.producer_or_acquire(producer)
+        return acquired
+
+    default_producer = producer_or_acquire
+
+    def close(self) -> None:
+        """Let go of connections, and be current no more."""
+        surface = self.__dict__.pop("_surface", None)
+        if surface is not None:
+            surface.close()
+        super().close()
