@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from taskq.canvas.signature import maybe_signature
+from taskq.canvas.signature import listed, maybe_signature
 from taskq.canvas.steps import COMPOSITE, OpenChord, Operation, Step, Unfolded
 from taskq.current import AppLike
 from taskq.errors import InvalidTaskError
@@ -85,6 +85,7 @@ def chord_body_step(call: Call, results: Sequence[Any], *, priority: int | None 
     """
     if call.chord is None:
         raise InvalidTaskError(f"task {call.task!r} with id {call.id!r} belongs to no chord")
+    _check_signature(call, "chord", call.chord)
     return _follow_up(call.chord, (list(results),), _lineage(call, priority))
 
 
@@ -165,7 +166,6 @@ _SAID_AGAIN: Final = (
     ("priority", "priority", 0),
     ("delivery_mode", "delivery_mode", PERSISTENT),
     ("replaced_task_nesting", "replaced_task_nesting", 0),
-    ("ignore_result", "ignore_result", False),
 )
 
 
@@ -173,8 +173,11 @@ def _said_again(call: Call) -> dict[str, Any]:
     said: dict[str, Any] = {"task_id": call.id, "root_id": call.root_id or call.id}
     for field, option, silent in _SAID_AGAIN:
         value = getattr(call, field)
-        if value != silent:
+        if value is not None and value != silent:
             said[option] = value
+    if call.ignore_result is not None:
+        # False too: left out, the task's own default would count, and a result might get lost.
+        said["ignore_result"] = call.ignore_result
     hard, soft = call.timelimit
     if hard is not None:
         said["time_limit"] = hard
@@ -212,14 +215,18 @@ def _lineage(call: Call, priority: int | None) -> dict[str, Any]:
 
 def _signatures(call: Call, where: str) -> list[Mapping[str, Any]]:
     """Return the signatures in one place of a call, all of them checked."""
-    found = getattr(call, where) or ()
+    found = listed(getattr(call, where))
     for each in found:
-        if not isinstance(each, Mapping) or not isinstance(each.get("task"), str):
-            raise InvalidTaskError(
-                f"task {call.task!r} with id {call.id!r}: no signature among its {where}: "
-                f"{safe_repr(each, 100)}"
-            )
-    return list(found)
+        _check_signature(call, where, each)
+    return found
+
+
+def _check_signature(call: Call, where: str, found: Any) -> None:
+    if not isinstance(found, Mapping) or not isinstance(found.get("task"), str):
+        raise InvalidTaskError(
+            f"task {call.task!r} with id {call.id!r}: no signature in its {where}: "
+            f"{safe_repr(found, 100)}"
+        )
 
 
 def _follow_up(

@@ -216,7 +216,7 @@ class Signature(dict[str, Any], Generic[R]):
         """Send it; ``args`` stand in front of its own."""
         if route_name is not None:
             options["route_name"] = route_name
-        result: Result[R] = send(self._step(args, kwargs, options), self.app, self._type)
+        result: Result[R] = send(self._step(args, kwargs, options), self.app)
         return result
 
     def __invert__(self) -> R:

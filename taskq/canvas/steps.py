@@ -64,9 +64,10 @@ class Unfolded:
     result: Any = None
 
 
-def send(step: Step, app: AppLike, task: Any = None) -> Any:
+def send(step: Step, app: AppLike) -> Any:
     """Send one plain step by the task itself if there is one here, else by its name."""
-    task = task or app.tasks.get(step.task)
+    # A signature that was made by a task knows it, also if it is registered elsewhere.
+    task = getattr(step.signature, "_type", None) or app.tasks.get(step.task)
     if task is not None:
         return task.apply_async(step.args, step.kwargs, **step.options)
     return app.send_task(step.task, step.args, step.kwargs, **step.options)

@@ -59,7 +59,7 @@ class Call:
     argsrepr: str | None = None
     kwargsrepr: str | None = None
     origin: str | None = None
-    ignore_result: bool = False
+    ignore_result: bool | None = False  # None: not said, the task itself decides
     replaced_task_nesting: int = 0
     stamped_headers: Sequence[str] | None = None
     stamps: Mapping[str, Any] = field(default_factory=dict)
@@ -68,7 +68,7 @@ class Call:
     )  # the caller's own, beside the standard ones
     reply_to: str | None = None
     correlation_id: str | None = None
-    priority: int = 0
+    priority: int | None = 0  # None: not said; brokers take it for 0
     delivery_mode: int = PERSISTENT
     expiration_ms: int | None = None
     # What else goes into the properties.  Not every transport carries them.
@@ -156,7 +156,8 @@ def _properties_of(call: Call) -> dict[str, Any]:
     properties["delivery_mode"] = call.delivery_mode
     if call.expiration_ms is not None:
         properties["expiration"] = str(call.expiration_ms)
-    properties["priority"] = call.priority
+    if call.priority is not None:
+        properties["priority"] = call.priority
     return properties
 
 
@@ -342,14 +343,14 @@ def _call(
         argsrepr=header("argsrepr"),
         kwargsrepr=header("kwargsrepr"),
         origin=header("origin"),
-        ignore_result=bool(header("ignore_result")),
+        ignore_result=header("ignore_result"),
         replaced_task_nesting=_count(header("replaced_task_nesting"), "nesting", task, task_id),
         stamped_headers=header("stamped_headers"),
         stamps=header("stamps") or {},
         headers=_others(headers, _OWN_HEADERS, _TRANSPORT_HEADERS),
         reply_to=own("reply_to") or None,
         correlation_id=own("correlation_id"),
-        priority=own("priority") or 0,
+        priority=own("priority"),
         delivery_mode=own("delivery_mode") or PERSISTENT,
         expiration_ms=_milliseconds(own("expiration")),
         properties=_others(properties, _OWN_PROPERTIES, _TRANSPORT_PROPERTIES),
