@@ -31,7 +31,8 @@ class _NoModule(Exception):
 def find_app(said: str) -> Any:
     """Return the app that is meant; raises ``CommandError``."""
     _let_import_from_here()
-    module_name, colon, path = said.replace("/", ".").removesuffix(".py").partition(":")
+    file_name, colon, path = said.partition(":")
+    module_name = file_name.removesuffix(".py").replace("/", ".")
     try:
         module = _import(module_name)
     except _NoModule:

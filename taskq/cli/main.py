@@ -19,7 +19,8 @@ import click
 
 from taskq.cli.commands import COMMANDS, ENTRY_POINTS
 from taskq.cli.context import CLIContext
-from taskq.errors import ImproperlyConfigured, OperationalError
+from taskq.cli.errors import CANNOT_CREATE, WRONG_USE
+from taskq.errors import ImproperlyConfigured, LockFailed, OperationalError
 
 PROGRAM: Final = "taskq"
 # Celery's prefix: CELERY_WORKER_CONCURRENCY=4 is --concurrency 4 of the command worker.
@@ -141,6 +142,14 @@ _TOLD_BY_ENVIRONMENT: Final = {
 }
 
 
+# What a person can cause, and the exit code that it ends with.
+_CODES: Final[dict[type[Exception], int]] = {
+    LockFailed: CANNOT_CREATE,
+    ImproperlyConfigured: WRONG_USE,
+    OperationalError: 1,
+}
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; returns its exit code."""
     try:
@@ -154,10 +163,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(_word_usage(error), error.exit_code)
     except click.ClickException as error:
         return _complain(error.format_message(), error.exit_code)
-    except ImproperlyConfigured as error:
-        return _complain(str(error), 2)
-    except OperationalError as error:
-        return _complain(str(error), 1)
+    except tuple(_CODES) as error:
+        return _complain(
+            str(error), next(_CODES[kind] for kind in _CODES if isinstance(error, kind))
+        )
     except click.Abort:
         return _complain("stopped", 1)
     return code if isinstance(code, int) else 0

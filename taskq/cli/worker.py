@@ -5,14 +5,21 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 import click
 
 from taskq.cli.banner import banner
 from taskq.cli.context import CLIContext
-from taskq.cli.daemon import Pidfile, become, daemon_options, detach, refuse_root_with_pickle
+from taskq.cli.daemon import (
+    daemon_options,
+    fill_in,
+    is_to_detach,
+    refuse_root_with_pickle,
+    run_in_background,
+)
 from taskq.cli.errors import CommandError
 from taskq.cli.nodenames import expand
 from taskq.cli.params import (
@@ -23,6 +30,7 @@ from taskq.cli.params import (
     LOG_LEVEL,
     NODE_NAME,
 )
+from taskq.runtime.process import PidFile, become, parse_umask
 
 POOLS: Final = (
     *("prefork", "threads", "solo", "asyncio"),
@@ -81,41 +89,36 @@ OWN: Final = frozenset({"detach", "uid", "gid", "umask", "executable", "pidfile"
 def command(ctx: click.Context, /, **options: Any) -> None:
     """Start a worker."""
     context: CLIContext = ctx.obj
-    app = context.app
-    _fill_in(app.conf, options)
-    node = options["hostname"]
-    pidfile = Pidfile(expand(options["pidfile"], node)) if options["pidfile"] else None
+    app, node = context.app, options["hostname"]
+    fill_in(app.conf, options, "worker")
+    if options["concurrency"] == AUTO:
+        options["concurrency"] = len(os.sched_getaffinity(0))
+    pidfile = PidFile(expand(options["pidfile"], node)) if options["pidfile"] else None
+    if is_to_detach(options["detach"], os.environ):
+        if not context.quiet:
+            context.echo(f"{node} starts in the background")
+        run_in_background(pidfile, options["umask"], options["executable"] or sys.executable)
+    mask = parse_umask(options["umask"])
+    if mask is not None:
+        os.umask(mask)
+    become(options["uid"], options["gid"])
     refuse_root_with_pickle(app.conf.accept_content or (), os.environ)
-    if options["detach"]:
-        if pidfile is not None:
-            pidfile.refuse_if_taken()
-        pid = detach(os.environ, options["executable"])
-        if pid is not None:
-            _say_detached(context, node, pid)
-            return
-    become(options["uid"], options["gid"], options["umask"])
-    if pidfile is not None:
-        pidfile.acquire()
-    try:
+    with held(pidfile):
         code = run(app, context, options)
-    finally:
-        if pidfile is not None:
-            pidfile.release()
     sys.exit(code)
 
 
-def _fill_in(conf: Any, options: dict[str, Any]) -> None:
-    """Take from the settings what the command line does not say."""
-    for name in ("logfile", "pidfile", "uid", "gid", "umask", "executable"):
-        if options[name] is None:
-            options[name] = conf.get(f"worker_{name}")
-    if options["concurrency"] == AUTO:
-        options["concurrency"] = len(os.sched_getaffinity(0))
-
-
-def _say_detached(context: CLIContext, node: str, pid: int) -> None:
-    if not context.quiet:
-        context.echo(f"{node} starts in the background as process {pid}")
+@contextmanager
+def held(pidfile: PidFile | None) -> Iterator[None]:
+    """Have the file while the block lasts."""
+    if pidfile is None:
+        yield
+        return
+    pidfile.acquire()
+    try:
+        yield
+    finally:
+        pidfile.release()
 
 
 def run(app: Any, context: CLIContext, options: Mapping[str, Any]) -> int:
