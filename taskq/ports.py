@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
 from types import MappingProxyType
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
 
 EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -316,6 +316,14 @@ class ResultStore(Protocol):
 
     def close(self) -> None:
         """Let go of connections."""
+
+
+@runtime_checkable
+class GrowsChords(Protocol):
+    """A result store that can also add members to a chord that is open."""
+
+    def grow_chord(self, group_id: str, by: int) -> int:
+        """Expect more members; returns how many there are then."""
 
 
 # -- broker --------------------------------------------------------------------------------------
