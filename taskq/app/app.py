@@ -1,0 +1,265 @@
+"""The application: what users make first, and everything else is reached from.
+
+It is cheap to make and connects to nothing: settings, tasks and ports are made when they are first
+needed.  The layers below hold what it does: ``configuring.py``, ``tasking.py``, ``sending.py``.
+``make_ports`` is left open: ``taskq.wiring`` has the real ports, a test its own.
+"""
+
+from __future__ import annotations
+
+import platform
+import threading
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from functools import cached_property
+from typing import Any, ClassVar, Final
+
+from taskq import current, signals
+from taskq.app import result, result_set
+from taskq.app.builtins import add_builtin_tasks
+from taskq.app.discovery import symbol
+from taskq.app.lamport import LamportClock
+from taskq.app.sending import Sending
+from taskq.app.task_traits import traits_of
+from taskq.canvas.signature import Signature, signature
+from taskq.core.traits import TaskTraits
+from taskq.ports import Ports
+
+__all__ = ["App"]
+
+# The settings that the constructor has parameters for.
+_PARAMETERS: Final = {"broker": "broker_url", "backend": "result_backend", "include": "include"}
+
+
+class App(Sending, ABC):
+    """A task queue as one program sees it."""
+
+    SYSTEM: ClassVar[str] = platform.system()
+    IS_macOS: ClassVar[bool] = SYSTEM == "Darwin"
+    IS_WINDOWS: ClassVar[bool] = SYSTEM == "Windows"
+
+    builtin_fixups: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(
+        self,
+        main: str | None = None,
+        loader: Any = None,
+        backend: Any = None,
+        amqp: Any = None,
+        events: Any = None,
+        log: Any = None,
+        control: Any = None,
+        set_as_current: bool = True,
+        tasks: Any = None,
+        broker: Any = None,
+        include: Any = None,
+        changes: Any = None,
+        config_source: Any = None,
+        fixups: Any = None,
+        task_cls: Any = None,
+        autofinalize: bool = True,
+        namespace: str | None = None,
+        strict_typing: bool = True,
+        config_source_silent: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        given = {"broker": broker, "backend": backend, "include": include}
+        super().__init__(
+            tasks=tasks,
+            autofinalize=autofinalize,
+            strict_typing=strict_typing,
+            given={
+                **{_PARAMETERS[key]: value for key, value in given.items() if value is not None},
+                **(changes or {}),
+                **kwargs,
+            },
+            config_source=config_source,
+            config_source_silent=config_source_silent,
+            namespace=namespace,
+        )
+        self.main = main
+        self.set_as_current = set_as_current
+        self.clock = LamportClock()
+        self.user_options: dict[str, set[Any]] = defaultdict(set)
+        self.steps: dict[str, set[Any]] = defaultdict(set)
+        self.task_cls = task_cls or self.task_cls
+        for attribute, value in (
+            ("loader_cls", loader),
+            ("amqp_cls", amqp),
+            ("events_cls", events),
+            ("log_cls", log),
+            ("control_cls", control),
+        ):
+            if value is not None:
+                setattr(self, attribute, value)
+        self._ports: Ports | None = None
+        self._ports_lock = threading.Lock()
+        self._periodic: list[tuple[Any, Any, Any, Any, Any, dict[str, Any]]] = []
+        self.on_after_fork = signals.Signal(name="app.on_after_fork")
+        self.fixups = [*(fixups if fixups is not None else self.builtin_fixups)]
+        self._fixups = [fixup for fixup in (symbol(each)(self) for each in self.fixups) if fixup]
+        if set_as_current:
+            self.set_current()
+        self.on_init()
+        current.active_apps.add(self)
+
+    # -- ports ------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def make_ports(self) -> Ports:
+        """Make what the app stands on, as its settings say."""
+
+    @property
+    def ports(self) -> Ports:
+        """What the app stands on, here: that of the node, else its own, made when first needed."""
+        here = current.ports_here.get()
+        if here is not None:
+            return here(self)
+        return self._ports or self._own_ports()
+
+    def _own_ports(self) -> Ports:
+        with self._ports_lock:
+            if self._ports is None:
+                self._ports = self.make_ports()
+            return self._ports
+
+    # -- being the current one --------------------------------------------------------------------
+
+    def on_init(self) -> None:
+        """Do something when the app has been made; for subclasses."""
+
+    def set_current(self) -> None:
+        """Be the current app of this context."""
+        current.set_current_app(self)
+
+    def set_default(self) -> None:
+        """Be the app of all contexts that have none of their own."""
+        current.set_default_app(self)
+
+    def close(self) -> None:
+        """Let go of connections, and be current no more."""
+        self._stop_sharing()
+        current.forget_app(self)
+        with self._ports_lock:
+            ports, self._ports = self._ports, None
+        if ports is not None:
+            ports.broker.close()
+            ports.store.close()
+
+    def __enter__(self) -> App:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    @property
+    def current_task(self) -> Any:
+        """The task whose body runs here."""
+        return current.get_current_task()
+
+    @property
+    def current_worker_task(self) -> Any:
+        """The task that a worker runs here, looking through those that it calls directly."""
+        return current.get_current_worker_task()
+
+    # -- tasks ------------------------------------------------------------------------------------
+
+    def finalize(self, auto: bool = False) -> None:
+        """Make all tasks that were decorated, and the builtin ones."""
+        if not self.finalized:
+            add_builtin_tasks(self)
+        super().finalize(auto)
+
+    def _settings_ready(self, conf: Any) -> None:
+        periodic, self._periodic = self._periodic, []
+        for entry in periodic:
+            self._add_periodic(conf, *entry)
+
+    def add_periodic_task(
+        self,
+        schedule: Any,
+        sig: Any,
+        args: Any = (),
+        kwargs: Any = (),
+        name: str | None = None,
+        **opts: Any,
+    ) -> str:
+        """Let beat send a signature on a schedule; returns the name of the entry."""
+        entry = (schedule, sig, args, kwargs, name, opts)
+        if self.configured:
+            return self._add_periodic(self.conf, *entry)
+        self._periodic.append(entry)
+        return name or repr(sig)
+
+    def _add_periodic(
+        self, conf: Any, schedule: Any, sig: Any, args: Any, kwargs: Any, name: Any, opts: Any
+    ) -> str:
+        sig = (
+            sig.clone(args, dict(kwargs))
+            if isinstance(sig, Signature)
+            else self.signature(getattr(sig, "name", sig), tuple(args), dict(kwargs))
+        )
+        name = name or repr(sig)
+        conf.beat_schedule = {
+            **(conf.beat_schedule or {}),
+            name: {
+                "schedule": schedule,
+                "task": sig.task,
+                "args": sig.args,
+                "kwargs": sig.kwargs,
+                "options": {**sig.options, **opts},
+            },
+        }
+        return name
+
+    def signature(self, *args: Any, **kwargs: Any) -> Signature[Any]:
+        """Return a signature that is sent with this app."""
+        kwargs["app"] = self
+        return signature(*args, **kwargs)
+
+    def traits(self, name: str) -> TaskTraits | None:
+        """Say what a worker's core must know of a task; None if there is none of that name."""
+        task = self.tasks.get(name)
+        return None if task is None else traits_of(task)
+
+    # -- classes that know this app ---------------------------------------------------------------
+
+    @cached_property
+    def AsyncResult(self) -> Any:  # noqa: N802 - Celery's name
+        """Makes a handle of one result."""
+        return self.subclass_with_self(result.AsyncResult)
+
+    @cached_property
+    def EagerResult(self) -> Any:  # noqa: N802 - Celery's name
+        """Makes a handle of what ran here."""
+        return self.subclass_with_self(result.EagerResult)
+
+    @cached_property
+    def ResultSet(self) -> Any:  # noqa: N802 - Celery's name
+        """Makes a handle of several results."""
+        return self.subclass_with_self(result_set.ResultSet, attribute="_app")
+
+    @cached_property
+    def GroupResult(self) -> Any:  # noqa: N802 - Celery's name
+        """Makes a handle of the results of a group."""
+        return self.subclass_with_self(result_set.GroupResult, attribute="_app")
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.main or '__main__'} at {id(self):#x}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An app travels as its settings; who reads it makes an app of the same class.
+        return _restore_app, (
+            type(self),
+            {
+                "main": self.main,
+                "set_as_current": False,
+                "changes": self.conf.changes,
+                "namespace": self.namespace,
+                "strict_typing": self.strict_typing,
+            },
+        )
+
+
+def _restore_app(kind: type[App], given: dict[str, Any]) -> App:
+    return kind(**given)

@@ -1,0 +1,246 @@
+"""What an app keeps in its result store, and how it reads it back.
+
+``app.backend`` is one of these.  It knows settings, serializer and metas; the store behind
+``app.ports.store`` knows keys and bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from taskq import states
+from taskq.errors import DecodeError, EncodeError
+from taskq.ports import Codec, ResultRecord, ResultStore
+from taskq.protocol.result import (
+    Extended,
+    group_meta,
+    pending_meta,
+    read_group_meta,
+    read_meta,
+    read_tree,
+    task_meta,
+)
+
+__all__ = ["Backend"]
+
+# Serializers that keep objects: an exception goes through them as it is.
+_KEEPS_OBJECTS: Final = frozenset({"pickle", "application/x-python-serialize"})
+
+
+class Backend:
+    """The results of one app, as it is configured now."""
+
+    READY_STATES = states.READY_STATES
+    UNREADY_STATES = states.UNREADY_STATES
+    EXCEPTION_STATES = states.EXCEPTION_STATES
+
+    def __init__(self, app: Any) -> None:
+        conf = app.conf
+        self.app = app
+        self.serializer: str = conf.result_serializer
+        self.extended: bool = conf.result_extended
+        self.expires_s = _seconds(conf.result_expires)
+        failure = conf.result_failure_expires
+        self.failure_expires_s = self.expires_s if failure is None else _seconds(failure)
+        chord = conf.result_chord_expires
+        self.chord_expires_s = self.expires_s if chord is None else _seconds(chord)
+        self._codec: Codec = app.ports.codec
+        accept = conf.result_accept_content
+        self.accept = self._codec.accepted(conf.accept_content if accept is None else accept)
+        encoded = self._codec.encode(None, self.serializer)
+        self.content_type, self.content_encoding = encoded.content_type, encoded.content_encoding
+        self._keeps_objects = self.serializer in _KEEPS_OBJECTS
+
+    @property
+    def store(self) -> ResultStore:
+        """The store that the app stands on, here."""
+        store: ResultStore = self.app.ports.store
+        return store
+
+    # -- values and bytes -------------------------------------------------------------------------
+
+    def encode(self, value: Any) -> bytes:
+        """Return what is stored for a value.  Raises ``EncodeError``."""
+        return self._codec.encode(value, self.serializer).body
+
+    def decode(self, payload: bytes) -> Any:
+        """Return the value of what is stored."""
+        return self._codec.decode(payload, self.content_type, self.content_encoding, self.accept)
+
+    def storable(self, value: Any) -> Any:
+        """Return what stands for a value in a meta: handles of results go as their tuples."""
+        return storable(value)
+
+    def is_encodable(self, value: Any) -> bool:
+        """Whether a value can be stored."""
+        try:
+            self.encode(value)
+        except EncodeError:
+            return False
+        return True
+
+    def decode_meta(self, payload: bytes) -> dict[str, Any]:
+        """Read a meta; an exception in it is made again."""
+        return read_meta(self.decode(payload))
+
+    # -- what is stored ---------------------------------------------------------------------------
+
+    def meta(
+        self, task_id: str, result: Any, state: str, traceback: str | None, request: Any = None
+    ) -> dict[str, Any]:
+        """Build the meta of a task."""
+        kept = self._keeps_objects and isinstance(result, BaseException)
+        found = task_meta(
+            task_id,
+            state,
+            None if kept else storable(result),
+            date_done=self._date_done(state),
+            traceback=traceback,
+            children=_children_of(request),
+            parent_id=None if request is None else request.parent_id,
+            group_id=None if request is None else request.group,
+            extended=_extended(request) if self.extended and request is not None else None,
+            can_encode=self.is_encodable,
+        )
+        if kept:
+            found["result"] = result
+        return found
+
+    def _date_done(self, state: str) -> str | None:
+        if state not in states.READY_STATES:
+            return None
+        return datetime.fromtimestamp(self.app.ports.clock.read().wall_s, UTC).isoformat()
+
+    def record(
+        self,
+        task_id: str,
+        result: Any,
+        state: str,
+        traceback: str | None = None,
+        request: Any = None,
+        reply_to: str | None = None,
+    ) -> ResultRecord:
+        """Build what the store gets.  Raises ``EncodeError`` if the result cannot be stored."""
+        payload = self.encode(self.meta(task_id, result, state, traceback, request))
+        if request is not None:
+            reply_to = request.reply_to
+        return ResultRecord(
+            task_id=task_id,
+            state=state,
+            payload=payload,
+            content_type=self.content_type,
+            content_encoding=self.content_encoding,
+            expires_s=self.failure_expires_s if state == states.FAILURE else self.expires_s,
+            reply_to=reply_to or None,
+            correlation_id=_correlation_of(request, task_id) if reply_to else None,
+        )
+
+    def store_result(
+        self,
+        task_id: str,
+        result: Any,
+        state: str,
+        traceback: str | None = None,
+        request: Any = None,
+        **_kwargs: Any,
+    ) -> Any:
+        """Store the state of a task, now."""
+        self.store.store([self.record(task_id, result, state, traceback, request)])
+        return result
+
+    # -- what is read -----------------------------------------------------------------------------
+
+    def get_task_meta(self, task_id: str) -> dict[str, Any]:
+        """Read the meta of a task; one of which nothing is stored is PENDING."""
+        return self.get_many_metas([task_id])[0]
+
+    def get_many_metas(self, task_ids: Sequence[str]) -> list[dict[str, Any]]:
+        """Read the metas of many tasks in one round trip."""
+        records = self.store.load(task_ids)
+        return [
+            pending_meta(task_id) if record is None else self.decode_record(record)
+            for task_id, record in zip(task_ids, records, strict=True)
+        ]
+
+    def decode_record(self, record: ResultRecord) -> dict[str, Any]:
+        """Read one record; its own content type counts, not the setting of this reader."""
+        try:
+            value = self._codec.decode(
+                record.payload, record.content_type, record.content_encoding, self.accept
+            )
+            return read_meta(value)
+        except DecodeError as error:
+            error.add_note(f"while reading the result of {record.task_id} in {self.store.name}")
+            raise
+
+    def get_state(self, task_id: str) -> Any:
+        """Read the state of a task."""
+        return self.get_task_meta(task_id)["status"]
+
+    def get_result(self, task_id: str) -> Any:
+        """Read the result of a task."""
+        return self.get_task_meta(task_id).get("result")
+
+    def get_traceback(self, task_id: str) -> Any:
+        """Read the traceback of a task."""
+        return self.get_task_meta(task_id).get("traceback")
+
+    def forget(self, task_id: str) -> None:
+        """Delete what is stored for a task."""
+        self.store.forget([task_id])
+
+    # -- groups -----------------------------------------------------------------------------------
+
+    def save_group(self, group_id: str, result: Any) -> Any:
+        """Keep the ids of a group."""
+        payload = self.encode(group_meta(read_tree(result.as_tuple())))
+        self.store.save_group(group_id, payload, self.expires_s)
+        return result
+
+    def restore_group(self, group_id: str) -> Any:
+        """Return the tuple of a saved group; None where there is none."""
+        payload = self.store.load_group(group_id)
+        return None if payload is None else read_group_meta(self.decode(payload)).as_tuple()
+
+    def delete_group(self, group_id: str) -> None:
+        """Forget a saved group; its members stay."""
+        self.store.forget_group(group_id)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.store.name}>"
+
+
+def _correlation_of(request: Any, task_id: str) -> str:
+    return getattr(request, "correlation_id", None) or task_id
+
+
+def _seconds(value: Any) -> float | None:
+    """Read a lifetime; 0 and None mean for ever."""
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    return float(seconds) if seconds else None
+
+
+def _children_of(request: Any) -> Iterable[Any] | Any:
+    children = getattr(request, "_children", None)
+    return [child.as_tuple() for child in children] if children else ()
+
+
+def _extended(request: Any) -> Extended:
+    delivery_info = request.delivery_info or {}
+    return Extended(
+        name=request.task,
+        args=request.args,
+        kwargs=request.kwargs,
+        worker=request.hostname,
+        retries=request.retries,
+        queue=delivery_info.get("routing_key"),
+    )
+
+
+def storable(value: Any) -> Any:
+    """Return what stands for a value in a meta."""
+    as_tuple = getattr(value, "as_tuple", None)
+    is_handle = as_tuple is not None and not isinstance(value, Mapping | type)
+    return as_tuple() if is_handle else value

@@ -1,0 +1,109 @@
+"""The tasks that every app has, under the names that canvases and Celery's workers know.
+
+taskq itself sends ``celery.accumulate``, ``celery.map`` and ``celery.starmap``; the others are here
+for messages that Celery's clients send.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from taskq.app.result import result_from_tuple
+from taskq.canvas.primitives import chain as make_chain
+from taskq.canvas.primitives import chord as make_chord
+from taskq.canvas.primitives import chunks as make_chunks
+from taskq.canvas.primitives import group as make_group
+from taskq.canvas.signature import maybe_signature
+
+__all__ = ["add_builtin_tasks"]
+
+
+def add_builtin_tasks(app: Any) -> None:
+    """Register the builtin tasks on an app that is about to be finalized."""
+    _add_single(app)
+    _add_canvases(app)
+    _add_chord_unlock(app)
+
+
+def _add_single(app: Any) -> None:
+    """Tasks that work by themselves."""
+
+    @app.task(name="celery.backend_cleanup", shared=False)
+    def backend_cleanup() -> None:
+        """Let the store drop what has expired."""
+        clean_up = getattr(app.ports.store, "clean_up", None)
+        if clean_up is not None:
+            clean_up()
+
+    @app.task(name="celery.accumulate", bind=True, shared=False)
+    def accumulate(_self: Any, *args: Any, **kwargs: Any) -> Any:
+        """Hand on what it is given, or one of it."""
+        index = kwargs.get("index")
+        return args if index is None else args[index]
+
+    @app.task(name="celery.map", shared=False)
+    def xmap(task: Any, it: Any) -> list[Any]:
+        """Run a task for each item."""
+        run = maybe_signature(task, app=app).type
+        return [run(item) for item in it]
+
+    @app.task(name="celery.starmap", shared=False)
+    def xstarmap(task: Any, it: Any) -> list[Any]:
+        """Run a task for each list of arguments."""
+        run = maybe_signature(task, app=app).type
+        return [run(*item) for item in it]
+
+
+def _add_canvases(app: Any) -> None:
+    """Tasks that send others; their result is the handle of those."""
+
+    @app.task(name="celery.chunks", shared=False)
+    def chunk(task: Any, it: Any, n: int) -> Any:
+        """Send the parts."""
+        return make_chunks(maybe_signature(task, app=app), it, n, app=app).apply_async()
+
+    @app.task(name="celery.group", bind=True, shared=False)
+    def group(_self: Any, tasks: Any, *_rest: Any, **_options: Any) -> Any:
+        """Send the members."""
+        return make_group([maybe_signature(each, app=app) for each in tasks], app=app).apply_async()
+
+    @app.task(name="celery.chain", bind=True, shared=False)
+    def chain(_self: Any, tasks: Any, **_options: Any) -> Any:
+        """Send the steps."""
+        return make_chain(
+            *[maybe_signature(each, app=app) for each in tasks], app=app
+        ).apply_async()
+
+    @app.task(name="celery.chord", bind=True, shared=False, ignore_result=False)
+    def chord(_self: Any, header: Any, body: Any, **_options: Any) -> Any:
+        """Send header and body."""
+        return make_chord(header, body, app=app).apply_async()
+
+
+def _add_chord_unlock(app: Any) -> None:
+    """The task with which Celery waits for a header in a store that cannot count."""
+
+    @app.task(
+        name="celery.chord_unlock",
+        max_retries=None,
+        default_retry_delay=app.conf.result_chord_retry_interval,
+        ignore_result=True,
+        bind=True,
+        shared=False,
+    )
+    def chord_unlock(
+        self: Any,
+        group_id: str,
+        callback: Any,
+        interval: float | None = None,
+        max_retries: int | None = None,
+        result: Any = None,
+        **_options: Any,
+    ) -> Any:
+        """Send the body when all members have ended, else look again later."""
+        members = [result_from_tuple(each, app) for each in result or ()]
+        header = app.GroupResult(group_id, members)
+        if not header.ready():
+            raise self.retry(countdown=interval, max_retries=max_retries)
+        body = maybe_signature(callback, app=app)
+        body.delay(header.get(disable_sync_subtasks=False))

@@ -1,0 +1,228 @@
+"""Endings of jobs that failed, and of jobs whose body was not run, or not to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from taskq import signals, states
+from taskq.app import follow, run_task
+from taskq.app.context import Context
+from taskq.app.failure import ExceptionInfo
+from taskq.app.incoming import Incoming, decode, request_of
+from taskq.app.run_task import Outcome
+from taskq.canvas.plan import retry_step
+from taskq.errors import (
+    NotRegistered,
+    Reject,
+    TaskqError,
+    TaskRevokedError,
+    TimeLimitExceeded,
+    WorkerLostError,
+)
+from taskq.ports import ChordPart, Ending, EndingKind, Job, Outgoing, ResultRecord
+from taskq.protocol.saferepr import safe_repr
+
+__all__ = ["Concluding"]
+
+Consequences = tuple[tuple[Outgoing, ...], ResultRecord | None, ChordPart | None]
+
+_SUMMARY_LIMIT: Final = 1024
+
+
+def _error_of(job: Job, kind: EndingKind, reason: str, detail: Mapping[str, Any]) -> Exception:
+    """Return what is stored as the reason of an ending."""
+    given = detail.get("error")
+    return given if isinstance(given, Exception) else _ERRORS[kind](job, reason)
+
+
+_ERRORS: Final[Mapping[EndingKind, Callable[[Job, str], Exception]]] = {
+    EndingKind.UNKNOWN: lambda job, _reason: NotRegistered(job.headers.get("task")),
+    EndingKind.REVOKED: lambda _job, reason: TaskRevokedError(reason or "revoked"),
+    EndingKind.TIMED_OUT: lambda job, _reason: TimeLimitExceeded(job.time_limit_s),
+    EndingKind.LOST: lambda _job, reason: WorkerLostError(reason),
+    EndingKind.MALFORMED: lambda _job, reason: TaskqError(reason),
+    EndingKind.FAILED: lambda _job, reason: TaskqError(reason),
+    EndingKind.REJECTED: lambda _job, reason: Reject(reason),
+}
+
+
+class Concluding:
+    """Works out what is stored and sent for what did not succeed."""
+
+    def __init__(self, app: Any, node: str) -> None:
+        self.app, self.node = app, node
+
+    # -- a failure --------------------------------------------------------------------------------
+
+    def after_failure(
+        self, job: Job, incoming: Incoming, task: Any, request: Context, outcome: Outcome
+    ) -> Consequences:
+        """Return what follows a failure: errbacks, the result, the part of a chord.
+
+        The steps of the chain that will not come are stored as failed too, now: they are told
+        before the task itself is.
+        """
+        app, error = self.app, outcome.value
+        record = None
+        if not _is_ignored(task, request):
+            record = app.backend.record(
+                request.id, error, states.FAILURE, outcome.traceback, request
+            )
+        embed = incoming.embed
+        if not embed or not any(embed.get(key) for key in ("errbacks", "chain", "chord")):
+            return (), record, None
+        call = incoming.call(job)
+        follow_ups: tuple[Outgoing, ...] = ()
+        if outcome.kind is not EndingKind.REJECTED:
+            follow_ups = follow.after_failure(app, call, request, error, outcome.traceback)
+        if record is not None:
+            rest = follow.failed_rest(app, call, error, outcome.traceback)
+            if rest:
+                app.ports.store.store(rest)
+        place = follow.chord_place(call)
+        if place is None:
+            return follow_ups, record, None
+        part = follow.part_of_chord(app, place, request.id, states.FAILURE, error)
+        return follow_ups, record, part
+
+    # -- without a body ---------------------------------------------------------------------------
+
+    def conclude(
+        self, job: Job, kind: EndingKind, reason: str, detail: Mapping[str, Any]
+    ) -> Ending:
+        """Make an ending."""
+        error = _error_of(job, kind, reason, detail)
+        if kind is EndingKind.MALFORMED:
+            return self._malformed(job, error)
+        try:
+            incoming = decode(self.app, job)
+        except TaskqError as unreadable:
+            return self._malformed(job, unreadable)
+        request = request_of(job, incoming, self.node)
+        task = self._task(incoming.headers.get("task"))
+        if kind is EndingKind.LOST and task is not None and task.retry_on_worker_lost:
+            retried = self._retried(job, incoming, task, request, error)
+            if retried is not None:
+                return retried
+        state = states.REVOKED if kind is EndingKind.REVOKED else states.FAILURE
+        text = f"{type(error).__name__}: {error}" if state == states.FAILURE else None
+        outcome = Outcome(kind, state, error, None if kind is EndingKind.REVOKED else text)
+        if kind is EndingKind.REVOKED:
+            consequences = self._after_revoke(job, incoming, task, request, error)
+        else:
+            consequences = self._told_failure(job, incoming, task, request, outcome)
+        self._announce(job, kind, reason, detail, task, request, error)
+        follow_ups, record, part = consequences
+        return Ending(
+            token=job.token,
+            kind=kind,
+            result=record,
+            follow_ups=follow_ups,
+            chord=part,
+            summary=safe_repr(error, _SUMMARY_LIMIT),
+            traceback=outcome.traceback or "",
+            expected=task is not None and isinstance(error, task.throws),
+        )
+
+    def _task(self, name: Any) -> Any:
+        try:
+            return self.app.tasks[name]
+        except NotRegistered:
+            return None
+
+    def _malformed(self, job: Job, error: Exception) -> Ending:
+        # Who cannot be read cannot be answered: nothing is stored.
+        signals.task_rejected.send(sender=self.app, message=job, exc=error)
+        return Ending(
+            token=job.token, kind=EndingKind.MALFORMED, summary=safe_repr(error, _SUMMARY_LIMIT)
+        )
+
+    def _told_failure(
+        self, job: Job, incoming: Incoming, task: Any, request: Context, outcome: Outcome
+    ) -> Consequences:
+        """Do as if the body had raised; what a handler raises changes nothing of it."""
+        consequences = self.after_failure(job, incoming, task, request, outcome)
+        if task is not None:
+            einfo = ExceptionInfo(outcome.value, outcome.traceback)
+            try:
+                run_task.tell_failure(task, request, incoming.args, incoming.kwargs, einfo)
+            except Exception as error:  # noqa: BLE001 - the boundary: a user's handler
+                run_task.report_internal_error(task, request, incoming.args, incoming.kwargs, error)
+        return consequences
+
+    def _after_revoke(
+        self, job: Job, incoming: Incoming, task: Any, request: Context, error: Exception
+    ) -> Consequences:
+        record = None
+        if not _is_ignored(task, request):
+            record = self.app.backend.record(request.id, error, states.REVOKED, None, request)
+        embed = incoming.embed
+        if not embed or not embed.get("chord"):
+            return (), record, None
+        place = follow.chord_place(incoming.call(job))
+        if place is None:
+            return (), record, None
+        # A member that will never run would keep its chord waiting for ever.
+        part = follow.part_of_chord(self.app, place, request.id, states.REVOKED, error)
+        return (), record, part
+
+    def _retried(
+        self, job: Job, incoming: Incoming, task: Any, request: Context, error: Exception
+    ) -> Ending | None:
+        """Send it once more, as a retry; None when no retry is left."""
+        retries = request.retries or 0
+        if task.max_retries is not None and retries >= task.max_retries:
+            return None
+        step = retry_step(incoming.call(job), None, **_way_back(job))
+        record = None
+        if not _is_ignored(task, request):
+            record = self.app.backend.record(request.id, error, states.RETRY, None, request)
+        return Ending(
+            token=job.token,
+            kind=EndingKind.RETRIED,
+            result=record,
+            follow_ups=follow.messages(self.app, [step]),
+            summary=safe_repr(error, _SUMMARY_LIMIT),
+        )
+
+    def _announce(
+        self,
+        job: Job,
+        kind: EndingKind,
+        reason: str,
+        detail: Mapping[str, Any],
+        task: Any,
+        request: Context,
+        error: Exception,
+    ) -> None:
+        if kind is EndingKind.REVOKED and signals.task_revoked.receivers:
+            signals.task_revoked.send(
+                sender=task,
+                request=request,
+                terminated=bool(detail.get("terminated", reason == "terminated")),
+                signum=detail.get("signum"),
+                expired=bool(detail.get("expired", reason == "expired")),
+            )
+        if kind is EndingKind.UNKNOWN and signals.task_unknown.receivers:
+            signals.task_unknown.send(
+                sender=self.app, message=job, exc=error, name=request.task, id=request.id
+            )
+
+
+def _way_back(job: Job) -> dict[str, Any]:
+    """Send it to where it came from."""
+    exchange = job.delivery_info.get("exchange")
+    key = job.delivery_info.get("routing_key")
+    if exchange:
+        return {"exchange": exchange, "routing_key": key}
+    return {"queue": key} if key else {}
+
+
+def _is_ignored(task: Any, request: Context) -> bool:
+    """Whether a failure is not stored."""
+    said = request.ignore_result
+    if task is None:
+        return bool(said)
+    ignored = bool(task.ignore_result if said is None else said)
+    return ignored and not task.store_errors_even_if_ignored

@@ -1,0 +1,186 @@
+"""What follows from an ended task: the next messages, the failed rest of a chain, its chord.
+
+``canvas.plan`` says which calls follow; here they become messages, inside of the request of the task
+that ended, so that parent, root and trail are right.  Nothing is published.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
+
+from taskq import states
+from taskq.canvas.plan import chord_body_step, error_steps, next_steps, unfold
+from taskq.canvas.signature import maybe_signature
+from taskq.canvas.steps import Step, carry_out
+from taskq.errors import NotRegistered
+from taskq.ports import ChordPart, Outgoing, ResultRecord
+from taskq.protocol.message import Call
+from taskq.protocol.result import chord_part
+
+__all__ = [
+    "Place",
+    "after_failure",
+    "after_success",
+    "chord_message",
+    "chord_place",
+    "failed_rest",
+    "ids_of",
+    "messages",
+    "part_of_chord",
+    "place_of",
+]
+
+logger: Final = logging.getLogger("taskq.app.trace")
+
+
+class Place(NamedTuple):
+    """Where a task, or the last step of its chain, stands in a chord."""
+
+    body: Mapping[str, Any]
+    group_id: str
+    index: int
+    task_id: str
+
+
+# -- messages ------------------------------------------------------------------------------------
+
+
+def messages(app: Any, steps: Iterable[Step]) -> tuple[Outgoing, ...]:
+    """Turn steps into messages; the chords among them are opened."""
+    with app.collecting() as outbox:
+        for step in steps:
+            carry_out(unfold(step, app).operations, app)
+    app.announce_sent(outbox)
+    return tuple(each.outgoing for each in outbox)
+
+
+def of_signature(app: Any, sig: Any) -> tuple[Outgoing, ...]:
+    """Turn a signature into messages."""
+    with app.collecting() as outbox:
+        carry_out(sig.unfold().operations, app)
+    app.announce_sent(outbox)
+    return tuple(each.outgoing for each in outbox)
+
+
+def after_success(app: Any, call: Call, result: Any) -> tuple[Outgoing, ...]:
+    """Return callbacks and the next step of the chain."""
+    return messages(app, next_steps(call, result, priority=_inherited(app, call)))
+
+
+def _inherited(app: Any, call: Call) -> int | None:
+    return call.priority if app.conf.task_inherit_parent_priority else None
+
+
+# -- failure -------------------------------------------------------------------------------------
+
+
+def after_failure(
+    app: Any, call: Call, request: Any, error: BaseException, traceback: str | None
+) -> tuple[Outgoing, ...]:
+    """Call errbacks of the new style here; return the messages of the others."""
+    old_style = []
+    for errback in call.errbacks or ():
+        task = _task_of(app, errback)
+        if task is not None and task.takes_failure:
+            _call_errback(maybe_signature(errback, app=app), request, error, traceback)
+        else:
+            old_style.append(errback)
+    if not old_style:
+        return ()
+    steps = error_steps(call, call.id, group_id=app.new_id(), errbacks=old_style)
+    return messages(app, steps)
+
+
+def _task_of(app: Any, sig: Mapping[str, Any]) -> Any:
+    try:
+        return app.tasks[sig["task"]]
+    except NotRegistered:
+        return None
+
+
+def _call_errback(sig: Any, request: Any, error: BaseException, traceback: str | None) -> None:
+    try:
+        sig(request, error, traceback)
+    except Exception:  # the boundary: a user's errback may raise anything
+        logger.exception("errback %s of task [%s] failed", sig.task, request.id)
+
+
+def failed_rest(
+    app: Any, call: Call, error: BaseException, traceback: str | None
+) -> list[ResultRecord]:
+    """Return what is stored for the steps of the chain that will not come."""
+    ids = [task_id for sig in call.chain or () for task_id in ids_of(sig)]
+    return [
+        app.backend.record(task_id, error, states.FAILURE, traceback, reply_to=call.reply_to)
+        for task_id in dict.fromkeys(ids)
+    ]
+
+
+def ids_of(sig: Any) -> Iterator[str]:
+    """Return the ids of the tasks that a signature stands for."""
+    sig = maybe_signature(sig)
+    kind = sig.subtask_type
+    if kind in ("chain", "group"):
+        for each in sig.tasks:
+            yield from ids_of(each)
+    elif kind == "chord":
+        for each in sig.tasks.tasks:
+            yield from ids_of(each)
+        if sig.body is not None:
+            yield from ids_of(sig.body)
+    elif sig.options.get("task_id"):
+        yield sig.options["task_id"]
+
+
+# -- chords --------------------------------------------------------------------------------------
+
+
+def chord_place(call: Call) -> Place | None:
+    """Return the place of a call in a chord; of a chain, the place of its last step."""
+    if call.chord is not None and call.group is not None:
+        return Place(call.chord, call.group, call.group_index or 0, call.id)
+    # The last step comes first.
+    for sig in call.chain or ():
+        found = place_of(maybe_signature(sig))
+        if found is not None:
+            return found
+    return None
+
+
+def place_of(sig: Any) -> Place | None:
+    """Return the place in a chord that a signature has been given."""
+    options = sig.options
+    chord, group_id = options.get("chord"), options.get("group_id")
+    if chord is not None and group_id is not None:
+        task_id = options.get("task_id") or ""
+        return Place(chord, group_id, options.get("group_index") or 0, task_id)
+    if sig.subtask_type == "chain" and sig.tasks:
+        return place_of(sig.tasks[-1])
+    if sig.subtask_type == "chord" and sig.body is not None:
+        return place_of(sig.body)
+    return None
+
+
+def part_of_chord(app: Any, place: Place, task_id: str, state: str, result: Any) -> ChordPart:
+    """Return what a chord keeps of one member."""
+    backend = app.backend
+    part = chord_part(task_id, state, backend.storable(result), backend.is_encodable)
+    return ChordPart(
+        group_id=place.group_id,
+        index=place.index,
+        task_id=task_id,
+        payload=backend.encode(part),
+        expires_s=backend.chord_expires_s,
+    )
+
+
+def chord_message(
+    app: Any, call: Call, place: Place, results: Sequence[Any]
+) -> tuple[Outgoing, ...]:
+    """Return the body of a chord as a message."""
+    member = replace(call, chord=place.body)
+    step = chord_body_step(member, results, priority=_inherited(app, call))
+    return messages(app, [step])

@@ -1,0 +1,91 @@
+"""What ``task.replace`` and ``task.add_to_chord`` do.
+
+The replacement is sent by ``run_task`` when the body has ended, together with all else that follows
+from it; ``Replaced`` carries it there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from taskq.canvas.signature import maybe_signature
+from taskq.errors import Ignore
+from taskq.ports import GrowsChords
+
+__all__ = ["Replaced", "add_to_chord", "replace", "send_replacement"]
+
+
+class Replaced(Ignore):
+    """Another signature takes the place of this task; its state is left alone."""
+
+    def __init__(self, sig: Any) -> None:
+        super().__init__("Replaced by new task")
+        self.sig = sig
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Ignore, self.args
+
+
+def replace(task: Any, sig: Any) -> Any:
+    """Give a signature the id and the place of the running task, and send it."""
+    request = task.request
+    if request.called_directly:
+        raise Ignore("Replaced by new task")
+    sig = maybe_signature(sig, app=task.app).clone()
+    if not request.is_eager:
+        sig = _in_its_place(task, request, sig)
+    return task.on_replace(sig)
+
+
+def _in_its_place(task: Any, request: Any, sig: Any) -> Any:
+    if sig.subtask_type in ("group", "chunks"):
+        # One result stands for all: that of a task that hands on what it is given.
+        sig = sig | task.app.tasks["celery.accumulate"].s(index=0)
+    for callback in request.callbacks or ():
+        sig.link(maybe_signature(callback, app=task.app))
+    for errback in request.errbacks or ():
+        sig.link_error(maybe_signature(errback, app=task.app))
+    place = {
+        "task_id": request.id,
+        "root_id": request.root_id,
+        "group_id": request.group,
+        "group_index": request.group_index,
+        "chord": request.chord,
+        "chain": request.chain or None,
+        "reply_to": request.reply_to,
+    }
+    sig.set(**{key: value for key, value in place.items() if value is not None})
+    sig.set(replaced_task_nesting=(request.replaced_task_nesting or 0) + 1)
+    for stamp in request.stamped_headers or ():
+        if stamp not in sig.options:
+            sig.stamp(**{stamp: (request.stamps or {})[stamp]})
+    return sig
+
+
+def send_replacement(task: Any, sig: Any) -> Any:
+    """Under ``apply`` run it here and return its result; else end the body by ``Replaced``."""
+    if task.request.is_eager:
+        return sig.apply().get()
+    raise Replaced(sig)
+
+
+def add_to_chord(task: Any, sig: Any, lazy: bool = False) -> Any:
+    """Add a member to the chord of the running task; the chord waits for it too."""
+    request, app = task.request, task.app
+    if not request.chord:
+        raise ValueError("Current task is not member of any chord")
+    store = app.ports.store
+    if not isinstance(store, GrowsChords):
+        raise NotImplementedError(
+            f"add_to_chord: the result store {store.name} cannot add members to a chord that runs"
+        )
+    sig = maybe_signature(sig, app=app).clone()
+    # Counted before it is sent: the chord must not end without it.
+    size = store.grow_chord(request.group, 1)
+    result = sig.freeze(
+        group_id=request.group,
+        chord=request.chord,
+        root_id=request.root_id,
+        group_index=size - 1,
+    )
+    return result if lazy else sig.apply_async()

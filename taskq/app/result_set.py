@@ -1,0 +1,345 @@
+# ruff: noqa: PLR0917 - the parameters are Celery's, and so is their order
+"""Handles of several results at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from taskq import current
+from taskq.app import control_message
+from taskq.app.joining import assert_will_not_block
+from taskq.app.result import AsyncResult, OnReady, ResultBase, result_from_tuple
+from taskq.app.waiting import wait_for
+
+__all__ = ["GroupResult", "ResultSet"]
+
+
+class ResultSet(ResultBase):
+    """Several results, in order."""
+
+    _app: Any = None
+    results: list[Any]
+
+    def __init__(
+        self,
+        results: Iterable[Any],
+        app: Any = None,
+        ready_barrier: Any = None,  # noqa: ARG002 - Celery's
+        **kwargs: Any,  # noqa: ARG002 - Celery's
+    ) -> None:
+        self._app = app or self._app
+        self.results = list(results)
+        self._on_full = OnReady()
+
+    # -- as a collection --------------------------------------------------------------------------
+
+    def add(self, result: Any) -> None:
+        """Add a result, unless it is there."""
+        if result not in self.results:
+            self.results.append(result)
+
+    def remove(self, result: Any) -> None:
+        """Take a result (or the one of an id) out; ``KeyError`` if it is not there."""
+        wanted = result if not isinstance(result, str) else self._of_id(result)
+        try:
+            self.results.remove(wanted)
+        except ValueError:
+            raise KeyError(result) from None
+
+    def _of_id(self, task_id: str) -> Any:
+        return next((each for each in self.results if each.id == task_id), None)
+
+    def discard(self, result: Any) -> None:
+        """Take a result out, if it is there."""
+        if result in self.results:
+            self.results.remove(result)
+
+    def update(self, results: Iterable[Any]) -> None:
+        """Add several."""
+        for each in results:
+            self.add(each)
+
+    def clear(self) -> None:
+        """Take all out."""
+        self.results[:] = []
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.results)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.results[index]
+
+    def __len__(self) -> int:
+        return len(self.results)
+
+    def __eq__(self, other: object) -> bool:
+        return other.results == self.results if isinstance(other, ResultSet) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # it can be changed
+
+    def __repr__(self) -> str:
+        ids = ", ".join(each.id for each in self.results)
+        return f"<{type(self).__name__}: [{ids}]>"
+
+    # -- what is known ----------------------------------------------------------------------------
+
+    @property
+    def app(self) -> Any:
+        """The app that the results are read with."""
+        if self._app is None:
+            self._app = self.results[0].app if self.results else current.get_current_app()
+        return self._app
+
+    @app.setter
+    def app(self, app: Any) -> None:
+        self._app = app
+
+    @property
+    def backend(self) -> Any:
+        """Where the results are kept."""
+        return self.app.backend if self.app else self.results[0].backend
+
+    def successful(self) -> bool:
+        """Whether all have returned."""
+        return all(each.successful() for each in self.results)
+
+    def failed(self) -> bool:
+        """Whether one has raised."""
+        return any(each.failed() for each in self.results)
+
+    def waiting(self) -> bool:
+        """Whether one has not ended."""
+        return any(not each.ready() for each in self.results)
+
+    def ready(self) -> bool:
+        """Whether all have ended."""
+        return all(each.ready() for each in self.results)
+
+    def completed_count(self) -> int:
+        """How many have returned."""
+        return sum(bool(each.successful()) for each in self.results)
+
+    def maybe_throw(
+        self, callback: Callable[[str, Any], Any] | None = None, propagate: bool = True
+    ) -> None:
+        """Raise what one of them raised."""
+        for each in self.results:
+            each.maybe_throw(callback=callback, propagate=propagate)
+
+    maybe_reraise = maybe_throw
+
+    def then(
+        self,
+        callback: Callable[..., Any],
+        on_error: Callable[..., Any] | None = None,
+        weak: bool = False,  # noqa: ARG002 - Celery's
+    ) -> ResultSet:
+        """Call ``callback(self)`` when it becomes known here that all have ended."""
+        self._on_full.then(callback, on_error)
+        left = {id(each) for each in self.results}
+
+        def one_more(result: Any) -> None:
+            left.discard(id(result))
+            if not left:
+                self._on_full(self)
+
+        for each in self.results:
+            each.then(one_more)
+        if not self.results:
+            self._on_full(self)
+        return self
+
+    # -- waiting ----------------------------------------------------------------------------------
+
+    def get(
+        self,
+        timeout: float | None = None,
+        propagate: bool = True,
+        interval: float = 0.5,
+        callback: Callable[[str, Any], Any] | None = None,
+        no_ack: bool = True,  # noqa: ARG002 - Celery's
+        on_message: Callable[[Mapping[str, Any]], Any] | None = None,
+        disable_sync_subtasks: bool = True,
+        on_interval: Callable[[], Any] | None = None,
+    ) -> list[Any]:
+        """Wait for all; return what they returned, in order, or raise what the first raised.
+
+        With ``propagate=False`` the exception stands in the place of its result.
+        """
+        if disable_sync_subtasks:
+            assert_will_not_block()
+        leaves = [each for each in self.results if isinstance(each, AsyncResult)]
+        open_leaves = [each for each in leaves if not (each.ignored or _is_over(each))]
+        if open_leaves:
+            wait_for(
+                self.app,
+                open_leaves,
+                timeout_s=timeout,
+                interval_s=interval if on_interval is not None else None,
+                on_message=on_message,
+                on_interval=on_interval,
+                raise_for=open_leaves if propagate else (),
+            )
+        values = []
+        for each in self.results:
+            value = each.get(
+                timeout=timeout,
+                propagate=propagate,
+                disable_sync_subtasks=disable_sync_subtasks,
+            )
+            if callback is not None:
+                callback(each.id, value)
+            else:
+                values.append(value)
+        return values
+
+    def join(self, *args: Any, **kwargs: Any) -> list[Any]:
+        """Wait for all; the same as ``get``."""
+        return self.get(*args, **kwargs)
+
+    def join_native(
+        self,
+        timeout: float | None = None,
+        propagate: bool = True,
+        interval: float = 0.5,
+        callback: Callable[[str, Any], Any] | None = None,
+        no_ack: bool = True,
+        on_message: Callable[[Mapping[str, Any]], Any] | None = None,
+        on_interval: Callable[[], Any] | None = None,
+        disable_sync_subtasks: bool = True,
+    ) -> list[Any]:
+        """Wait for all; the same as ``get``, which always waits for all at once."""
+        return self.get(
+            timeout=timeout,
+            propagate=propagate,
+            interval=interval,
+            callback=callback,
+            no_ack=no_ack,
+            on_message=on_message,
+            on_interval=on_interval,
+            disable_sync_subtasks=disable_sync_subtasks,
+        )
+
+    def iter_native(
+        self,
+        timeout: float | None = None,
+        interval: float = 0.5,
+        no_ack: bool = True,  # noqa: ARG002 - Celery's
+        on_message: Callable[[Mapping[str, Any]], Any] | None = None,
+        on_interval: Callable[[], Any] | None = None,
+    ) -> Iterator[tuple[str, Any]]:
+        """Return pairs of id and meta, as they end."""
+        given: set[str] = set()
+        while len(given) < len({each.id for each in self.results}):
+            left = [each for each in self.results if each.id not in given]
+            wait_for(
+                self.app,
+                left,
+                timeout_s=timeout,
+                interval_s=interval if on_interval is not None else None,
+                on_message=on_message,
+                on_interval=on_interval,
+                is_enough=lambda left=left: any(map(_is_over, left)),  # type: ignore[misc]  # a default binds
+            )
+            for each in left:
+                if _is_over(each) and each.id not in given:
+                    given.add(each.id)
+                    yield each.id, each._get_task_meta()  # noqa: SLF001 - of this package
+
+    @property
+    def supports_native_join(self) -> bool:
+        """Whether they can be waited for at once: here always."""
+        return True
+
+    # -- control ----------------------------------------------------------------------------------
+
+    def forget(self) -> None:
+        """Delete what is stored for each."""
+        for each in self.results:
+            each.forget()
+
+    def revoke(
+        self,
+        connection: Any = None,
+        terminate: bool = False,
+        signal: str | None = None,
+        wait: bool = False,  # noqa: ARG002 - replies are asked for through app.control
+        timeout: float | None = None,  # noqa: ARG002 - the same
+    ) -> None:
+        """Ask all workers not to run any of them."""
+        ids = [each.id for each in self.results]
+        if ids:
+            control_message.revoke(self.app, ids, terminate, signal, link=connection)
+
+
+def _is_over(result: Any) -> bool:
+    """Whether it is known here, without asking, that it has ended."""
+    return getattr(result, "_cache", None) is not None or not hasattr(result, "_maybe_set_cache")
+
+
+class GroupResult(ResultSet):
+    """The results of a group; it has an id, and can be kept in the store."""
+
+    id: str | None = None
+
+    def __init__(
+        self,
+        id: str | None = None,  # noqa: A002 - Celery's name
+        results: Iterable[Any] | None = None,
+        parent: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        self.id, self.parent = id, parent
+        super().__init__(results or (), **kwargs)
+
+    def save(self, backend: Any = None) -> Any:
+        """Keep the ids in the store, so that ``restore`` finds them."""
+        return (backend or self.backend).save_group(self.id, self)
+
+    def delete(self, backend: Any = None) -> None:
+        """Take them out of the store."""
+        (backend or self.backend).delete_group(self.id)
+
+    @classmethod
+    def restore(cls, id: str, backend: Any = None, app: Any = None) -> Any:  # noqa: A002 - Celery's name
+        """Return a group that was saved; None where there is none."""
+        app = app or cls._app or current.get_current_app()
+        found = (backend or app.backend).restore_group(id)
+        return None if found is None else result_from_tuple(found, app)
+
+    @property
+    def children(self) -> list[Any]:
+        """Its members."""
+        return self.results
+
+    def as_tuple(self) -> tuple[tuple[Any, Any], list[Any]]:
+        """Return what stands for it in a store or a message."""
+        parent = self.parent.as_tuple() if self.parent is not None else None
+        return (self.id, parent), [each.as_tuple() for each in self.results]
+
+    def forget(self) -> None:
+        """Delete what is stored for it and for those before it."""
+        super().forget()
+        if self.parent is not None:
+            self.parent.forget()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.id, self.results, self.parent)
+
+    def __bool__(self) -> bool:
+        return bool(self.id or self.results)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, GroupResult):
+            return other == self.id if isinstance(other, str) else NotImplemented
+        return (other.id, other.results, other.parent) == (self.id, self.results, self.parent)
+
+    __hash__ = None  # type: ignore[assignment]  # it can be changed
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+    def __repr__(self) -> str:
+        ids = ", ".join(str(each.id) for each in self.results)
+        return f"<{type(self).__name__}: {self.id} [{ids}]>"

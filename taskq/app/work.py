@@ -1,0 +1,259 @@
+"""What a slot of a worker does with a job: from a delivered message to its ``Ending``.
+
+``Work`` is the ``JobRunner`` of the pools, and what a driver asks for endings of jobs whose body is
+not run (``conclude``) and for the body of a chord that is complete (``finish_chord``).
+
+Owned here: decoding, the request, what is stored and what is sent on.  Not owned: the body itself
+and its handlers (``run_task.py``), what follows from an ending (``follow.py``), acknowledging
+(``core.outcome``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Mapping
+from typing import Any, Final
+
+from taskq import signals, states
+from taskq.app import follow, run_task
+from taskq.app.chording import Chording
+from taskq.app.concluding import Concluding
+from taskq.app.context import Context
+from taskq.app.incoming import Incoming, decode, request_of
+from taskq.app.run_task import Outcome, TaskPlan
+from taskq.core.traits import TaskTraits
+from taskq.errors import EncodeError, NotRegistered, Retry, TaskqError
+from taskq.ports import ChordPart, Ending, EndingKind, Job, Outgoing, ResultRecord
+from taskq.protocol.result import started_info
+from taskq.protocol.saferepr import safe_repr
+
+__all__ = ["Work"]
+
+logger: Final = logging.getLogger("taskq.app.trace")
+
+
+class Work:
+    """Runs jobs of one app on one node."""
+
+    def __init__(self, app: Any, node: str) -> None:
+        self.app, self.node = app, node
+        self._plans: dict[str, TaskPlan] = {}
+        self._loops = threading.local()
+        self._concluding = Concluding(app, node)
+        self._chording = Chording(app)
+
+    # -- the pool's side --------------------------------------------------------------------------
+
+    def begin_process(self) -> None:
+        """Tell that a new process of a pool is there."""
+        self.app.on_after_fork.send(sender=self.app)
+        signals.worker_process_init.send(sender=None)
+
+    def end_process(self, exitcode: int) -> None:
+        """Tell that a process of a pool ends."""
+        signals.worker_process_shutdown.send(
+            sender=None, pid=self.app.ports.place.pid, exitcode=exitcode
+        )
+
+    def is_async(self, job: Job) -> bool:
+        """Whether the body of a job is a coroutine function."""
+        plan = self._plan(job.headers.get("task") or "")
+        return plan is not None and plan.is_async
+
+    def __call__(self, job: Job) -> Ending:
+        """Run a job here and now."""
+        try:
+            come = self._take(job)
+            if isinstance(come, Ending):
+                return come
+            incoming, plan, request = come
+            tokens = run_task.enter(plan, request)
+            try:
+                began_s = self._began(plan, request)
+                if plan.is_async:
+                    outcome = self._run_on_loop(plan, request, incoming)
+                else:
+                    outcome = run_task.call(plan, request, incoming.args, incoming.kwargs)
+                return self._end(job, incoming, plan, request, outcome, began_s)
+            finally:
+                run_task.leave(tokens)
+        except Exception as error:  # noqa: BLE001 - the boundary: a slot must always answer
+            return self._broken(job, error)
+
+    async def awaitable(self, job: Job) -> Ending:
+        """Run a job on the caller's loop."""
+        try:
+            come = self._take(job)
+            if isinstance(come, Ending):
+                return come
+            incoming, plan, request = come
+            tokens = run_task.enter(plan, request)
+            try:
+                began_s = self._began(plan, request)
+                outcome = await run_task.call_async(plan, request, incoming.args, incoming.kwargs)
+                return self._end(job, incoming, plan, request, outcome, began_s)
+            finally:
+                run_task.leave(tokens)
+        except Exception as error:  # noqa: BLE001 - the boundary: a slot must always answer
+            return self._broken(job, error)
+
+    run = __call__
+
+    def _run_on_loop(self, plan: TaskPlan, request: Context, incoming: Incoming) -> Outcome:
+        """Run a coroutine to its end, on a loop that this thread keeps."""
+        runner: asyncio.Runner | None = getattr(self._loops, "runner", None)
+        if runner is None:
+            runner = self._loops.runner = asyncio.Runner()
+        return runner.run(run_task.call_async(plan, request, incoming.args, incoming.kwargs))
+
+    # -- before the body --------------------------------------------------------------------------
+
+    def _take(self, job: Job) -> tuple[Incoming, TaskPlan, Context] | Ending:
+        """Decode, find the task, make the request; or say why not."""
+        try:
+            incoming = decode(self.app, job)
+        except TaskqError as error:
+            return self.conclude(job, EndingKind.MALFORMED, str(error), {})
+        plan = self._plan(incoming.headers["task"])
+        if plan is None:
+            return self.conclude(job, EndingKind.UNKNOWN, incoming.headers["task"], {})
+        return incoming, plan, request_of(job, incoming, self.node)
+
+    def _plan(self, name: str) -> TaskPlan | None:
+        plan = self._plans.get(name)
+        if plan is not None:
+            return plan
+        try:
+            task = self.app.tasks[name]
+        except NotRegistered:
+            return None
+        plan = self._plans[name] = TaskPlan(task, 0)
+        return plan
+
+    def _began(self, plan: TaskPlan, request: Context) -> float:
+        """Store STARTED where that is wanted; return when the body began."""
+        task = plan.task
+        if task.track_started and not _is_ignored(task, request):
+            place = self.app.ports.place
+            info = started_info(place.pid, self.node)
+            task.backend.store_result(request.id, info, states.STARTED, request=request)
+        elapsed_s: float = self.app.ports.clock.read().elapsed_s
+        return elapsed_s
+
+    # -- after the body ---------------------------------------------------------------------------
+
+    def _end(
+        self,
+        job: Job,
+        incoming: Incoming,
+        plan: TaskPlan,
+        request: Context,
+        outcome: Outcome,
+        began_s: float,
+    ) -> Ending:
+        """Work out what follows; tell; say how it ended."""
+        runtime_s = self.app.ports.clock.read().elapsed_s - began_s
+        try:
+            follow_ups, result, part = self._consequences(job, incoming, plan, request, outcome)
+        except EncodeError as error:
+            # The result, or what it is sent on to, cannot be encoded: then the task has failed.
+            outcome = Outcome.of_error(error)
+            follow_ups, result, part = self._consequences(job, incoming, plan, request, outcome)
+        run_task.tell(plan, request, incoming.args, incoming.kwargs, outcome, runtime_s)
+        task = plan.task
+        return Ending(
+            token=job.token,
+            kind=outcome.kind,
+            runtime_s=runtime_s,
+            result=result,
+            follow_ups=follow_ups,
+            chord=part,
+            summary=_summary(outcome, task.resultrepr_maxsize),
+            traceback=outcome.traceback or "",
+            expected=outcome.kind is EndingKind.FAILED and isinstance(outcome.value, task.throws),
+        )
+
+    def _consequences(
+        self, job: Job, incoming: Incoming, plan: TaskPlan, request: Context, outcome: Outcome
+    ) -> tuple[tuple[Outgoing, ...], ResultRecord | None, ChordPart | None]:
+        """Return messages, result and part of a chord."""
+        kind = outcome.kind
+        if kind is EndingKind.SUCCEEDED:
+            return self._after_success(job, incoming, plan, request, outcome)
+        if kind is EndingKind.FAILED or kind is EndingKind.REJECTED:
+            return self._concluding.after_failure(job, incoming, plan.task, request, outcome)
+        if kind is EndingKind.RETRIED:
+            return self._after_retry(plan, request, outcome)
+        if kind is EndingKind.REPLACED:
+            return follow.of_signature(self.app, outcome.value.sig), None, None
+        return (), None, None
+
+    def _after_success(
+        self, job: Job, incoming: Incoming, plan: TaskPlan, request: Context, outcome: Outcome
+    ) -> tuple[tuple[Outgoing, ...], ResultRecord | None, ChordPart | None]:
+        task, value = plan.task, outcome.value
+        follow_ups: tuple[Outgoing, ...] = ()
+        part: ChordPart | None = None
+        if incoming.has_followers:
+            call = incoming.call(job)
+            follow_ups = follow.after_success(self.app, call, value)
+            place = None if call.chain else follow.chord_place(call)
+            if place is not None:
+                part = follow.part_of_chord(self.app, place, call.id, states.SUCCESS, value)
+        if _is_ignored(task, request):
+            return follow_ups, None, part
+        record = task.backend.record(request.id, value, states.SUCCESS, None, request)
+        return follow_ups, record, part
+
+    def _after_retry(
+        self, plan: TaskPlan, request: Context, outcome: Outcome
+    ) -> tuple[tuple[Outgoing, ...], ResultRecord | None, ChordPart | None]:
+        said: Retry = outcome.value
+        # A ``Retry`` that a body raises by itself has nothing to send.
+        follow_ups = () if said.sig is None else follow.of_signature(self.app, said.sig)
+        if _is_ignored(plan.task, request):
+            return follow_ups, None, None
+        record = plan.task.backend.record(
+            request.id, said.exc or said, states.RETRY, outcome.traceback, request
+        )
+        return follow_ups, record, None
+
+    def _broken(self, job: Job, error: Exception) -> Ending:
+        """Something beside the body raised: the store, the broker, or we ourselves."""
+        logger.error(
+            "task %s[%s]: could not be carried out",
+            job.headers.get("task"),
+            job.headers.get("id"),
+            exc_info=error,
+        )
+        return self.conclude(job, EndingKind.FAILED, "", {"error": error})
+
+    # -- the driver's side ------------------------------------------------------------------------
+
+    def conclude(
+        self, job: Job, kind: EndingKind, reason: str, detail: Mapping[str, Any]
+    ) -> Ending:
+        """Make the ending of a job whose body is not run, or not to its end."""
+        return self._concluding.conclude(job, kind, reason, detail)
+
+    def finish_chord(self, job: Job, part: ChordPart) -> bool:
+        """Send the body of a chord whose members have all ended; False if somebody else does."""
+        return self._chording.finish(job, part)
+
+    def traits(self, name: str) -> TaskTraits | None:
+        """Say what the core must know of a task; None if there is none of that name."""
+        found: TaskTraits | None = self.app.traits(name)
+        return found
+
+
+def _is_ignored(task: Any, request: Context) -> bool:
+    """Whether the result is not stored; what the message says counts more than the task."""
+    said = request.ignore_result
+    return bool(task.ignore_result if said is None else said)
+
+
+def _summary(outcome: Outcome, limit: int) -> str:
+    value = outcome.value
+    return safe_repr(value.exc or value if isinstance(value, Retry) else value, limit)
