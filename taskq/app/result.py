@@ -249,7 +249,7 @@ class AsyncResult(ResultBase, Generic[R]):
         if disable_sync_subtasks:
             assert_will_not_block()
         if self._cache is None:
-            followed = tuple(self._parents()) if propagate and follow_parents else ()
+            followed = tuple(self._tasks_before()) if propagate and follow_parents else ()
             wait_for(
                 self.app,
                 [self],
@@ -314,6 +314,12 @@ class AsyncResult(ResultBase, Generic[R]):
         while node is not None:
             yield node
             node = node.parent
+
+    def _tasks_before(self) -> Iterator[Any]:
+        """Return the results of single tasks that stand before this one, the first one first."""
+        for node in reversed(list(self._parents())):
+            members = getattr(node, "results", None)
+            yield from (node,) if members is None else members
 
     def iterdeps(self, intermediate: bool = False) -> Iterator[tuple[Any, Any]]:
         """Walk over what the task sent, and what that sent, as pairs of parent and child."""

@@ -1,0 +1,232 @@
+"""Ports for the tests of this folder: they record, count and stand still."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from taskq.app.app import App
+from taskq.errors import ContentDisallowed, DecodeError, EncodeError
+from taskq.ports import (
+    ChordPart,
+    ChordProgress,
+    Encoded,
+    Ending,
+    Job,
+    Outgoing,
+    Place,
+    Ports,
+    Reading,
+    ResultRecord,
+)
+
+
+class FixedClock:
+    def __init__(self) -> None:
+        self.now_s = 1_800_000_000.0
+
+    def read(self) -> Reading:
+        return Reading(self.now_s, self.now_s - 1_700_000_000.0)
+
+    def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+
+
+class Counting:
+    def __init__(self) -> None:
+        self._count = itertools.count(1)
+
+    def uuid(self) -> str:
+        return f"00000000-0000-4000-8000-{next(self._count):012d}"
+
+    def uniform(self, low: float, high: float) -> float:
+        return (low + high) / 2
+
+
+class JsonCodec:
+    types = {"json": "application/json", "text": "text/plain"}
+
+    def encode(self, value: Any, serializer: str) -> Encoded:
+        try:
+            body = json.dumps(value).encode()
+        except (TypeError, ValueError) as error:
+            raise EncodeError(str(error)) from error
+        return Encoded(body, self.types.get(serializer, serializer), "utf-8")
+
+    def decode(
+        self, body: bytes, content_type: str, content_encoding: str, accept: frozenset[str]
+    ) -> Any:
+        if content_type not in accept:
+            raise ContentDisallowed(content_type, sorted(accept))
+        try:
+            return json.loads(body)
+        except ValueError as error:
+            raise DecodeError(str(error)) from error
+
+    def accepted(self, names: Sequence[str]) -> frozenset[str]:
+        return frozenset(self.types.get(name, name) for name in names)
+
+    def compress(self, body: bytes, method: str) -> tuple[bytes, str]:
+        return b"Z" + body, f"application/x-{method}"
+
+    def decompress(self, body: bytes, method: str, limit_bytes: int) -> bytes:
+        if len(body) > limit_bytes:
+            raise DecodeError("too large")
+        return body[1:]
+
+
+class RecordingBroker:
+    name = "recording://"
+    address = None
+
+    def __init__(self) -> None:
+        self.batches: list[list[Outgoing]] = []
+
+    @property
+    def sent(self) -> list[Outgoing]:
+        return [each for batch in self.batches for each in batch]
+
+    def publish(self, messages: Sequence[Outgoing]) -> None:
+        self.batches.append(list(messages))
+
+    def take(self) -> list[Outgoing]:
+        sent, self.batches = self.sent, []
+        return sent
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass
+class DictStore:
+    name: str = "dict://"
+    address: str | None = None
+    key_prefix: str = "celery-task-meta-"
+    counts_chords: bool = True
+    records: dict[str, ResultRecord] = field(default_factory=dict)
+    stored: list[ResultRecord] = field(default_factory=list)
+    groups: dict[str, bytes] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
+    parts: dict[str, dict[int, bytes]] = field(default_factory=dict)
+    closed: set[str] = field(default_factory=set)
+    waits: list[tuple[tuple[str, ...], float | None]] = field(default_factory=list)
+    stopped: list[str] = field(default_factory=list)
+    # Called at each wait: a test says here what happens in the meantime.
+    meanwhile: Any = None
+
+    def store(self, records: Sequence[ResultRecord]) -> None:
+        for record in records:
+            self.stored.append(record)
+            self.records[record.task_id] = record
+
+    def load(self, task_ids: Sequence[str]) -> list[ResultRecord | None]:
+        return [self.records.get(each) for each in task_ids]
+
+    def wait(self, task_ids: Sequence[str], timeout_s: float | None) -> list[ResultRecord]:
+        self.waits.append((tuple(task_ids), timeout_s))
+        return list(self.meanwhile(timeout_s) or ()) if self.meanwhile is not None else []
+
+    def stop_waiting(self, task_ids: Sequence[str]) -> None:
+        self.stopped.extend(task_ids)
+
+    def forget(self, task_ids: Sequence[str]) -> None:
+        for each in task_ids:
+            self.records.pop(each, None)
+
+    def save_group(self, group_id: str, payload: bytes, expires_s: float | None) -> None:
+        self.groups[group_id] = payload
+
+    def load_group(self, group_id: str) -> bytes | None:
+        return self.groups.get(group_id)
+
+    def forget_group(self, group_id: str) -> None:
+        self.groups.pop(group_id, None)
+
+    def open_chord(self, group_id: str, size: int, expires_s: float | None) -> None:
+        self.sizes[group_id] = size
+
+    def grow_chord(self, group_id: str, by: int) -> int:
+        self.sizes[group_id] += by
+        return self.sizes[group_id]
+
+    def count_chord(self, part: ChordPart) -> ChordProgress:
+        parts = self.parts.setdefault(part.group_id, {})
+        first = part.index not in parts
+        parts[part.index] = part.payload
+        return ChordProgress(part.group_id, len(parts), self.sizes.get(part.group_id), first)
+
+    def chord_parts(self, group_id: str) -> list[bytes]:
+        return [payload for _, payload in sorted(self.parts.get(group_id, {}).items())]
+
+    def close_chord(self, group_id: str) -> bool:
+        first = group_id not in self.closed
+        self.closed.add(group_id)
+        return first
+
+    def close(self) -> None:
+        pass
+
+
+class LabApp(App):
+    """An app whose ports are those of this module."""
+
+    def make_ports(self) -> Ports:
+        return Ports(
+            clock=FixedClock(),
+            randomness=Counting(),
+            place=Place("host", 42),
+            codec=JsonCodec(),
+            broker=RecordingBroker(),
+            store=DictStore(),
+        )
+
+
+def job_of(outgoing: Outgoing, token: int = 1, **changes: Any) -> Job:
+    """Make of a sent message the job that a worker gets."""
+    message = outgoing.message
+    given = {
+        "token": token,
+        "headers": json.loads(json.dumps(dict(message.headers))),
+        "body": message.body,
+        "content_type": message.content_type,
+        "content_encoding": message.content_encoding,
+        "properties": dict(message.properties),
+        "delivery_info": {
+            "exchange": outgoing.exchange,
+            "routing_key": outgoing.routing_key,
+            "priority": message.properties.get("priority"),
+            "redelivered": False,
+        },
+    }
+    return Job(**{**given, **changes})
+
+
+def body_of(outgoing: Outgoing) -> Any:
+    return json.loads(outgoing.message.body)
+
+
+def meta_of(record: ResultRecord) -> dict[str, Any]:
+    return json.loads(record.payload)
+
+
+def drain(app: Any, work: Any, limit: int = 100) -> list[Ending]:
+    """Run all that is sent, and all that follows from it, as a worker would."""
+    endings = []
+    todo = app.ports.broker.take()
+    while todo:
+        assert len(endings) < limit, "it does not come to an end"
+        job = job_of(todo.pop(0), token=len(endings) + 1)
+        ending = work(job)
+        endings.append(ending)
+        app.ports.broker.publish(ending.follow_ups)
+        if ending.result is not None:
+            app.ports.store.store([ending.result])
+        if ending.chord is not None:
+            progress = app.ports.store.count_chord(ending.chord)
+            if progress.size is not None and progress.done >= progress.size:
+                work.finish_chord(job, ending.chord)
+        todo += app.ports.broker.take()
+    return endings
