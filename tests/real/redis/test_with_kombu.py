@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import kombu
+import kombu as untyped_kombu
 import pytest
 
 from taskq.adapters.broker.redis import RedisBroker
 from taskq.ports import ExchangeSpec, Message, Outgoing, QueueSpec, Settlement, Verdict
 from tests.real.redis.conftest import ids, make_broker, queue, receive_within
 
+kombu: Any = untyped_kombu  # it exports its names in a way that a type checker cannot see
+
 
 @pytest.fixture
-def link(redis_url: str) -> Iterator[kombu.Connection]:
+def link(redis_url: str) -> Iterator[Any]:
     with kombu.Connection(redis_url) as made:
         yield made
 
 
-def heard(link: kombu.Connection, queues: list[kombu.Queue], count: int) -> list[Any]:
+def heard(link: Any, queues: list[Any], count: int) -> list[Any]:
     """Consume with kombu until nothing comes any more."""
     got: list[Any] = []
     with kombu.Consumer(link, queues, callbacks=[lambda _body, m: got.append(m)], accept=["json"]):
@@ -33,7 +35,7 @@ def heard(link: kombu.Connection, queues: list[kombu.Queue], count: int) -> list
     return got
 
 
-def test_what_kombu_sends_is_received(broker: RedisBroker, link: kombu.Connection) -> None:
+def test_what_kombu_sends_is_received(broker: RedisBroker, link: Any) -> None:
     """Headers, body, place and properties of a kombu producer arrive."""
     intake = broker.consume([queue("q")], "w1")
     exchange = kombu.Exchange("q", "direct")
@@ -58,7 +60,7 @@ def test_what_kombu_sends_is_received(broker: RedisBroker, link: kombu.Connectio
 
 
 def test_what_we_send_is_received_by_kombu_most_urgent_first(
-    broker: RedisBroker, link: kombu.Connection
+    broker: RedisBroker, link: Any
 ) -> None:
     """Bodies are decoded, and priority steps are served in kombu's order."""
     for priority in (9, 0, 4):
@@ -73,7 +75,7 @@ def test_what_we_send_is_received_by_kombu_most_urgent_first(
     assert got[0].delivery_info == {"exchange": "", "routing_key": "q"}
 
 
-def test_our_bindings_route_what_kombu_sends(broker: RedisBroker, link: kombu.Connection) -> None:
+def test_our_bindings_route_what_kombu_sends(broker: RedisBroker, link: Any) -> None:
     """A topic binding that we wrote is matched by a kombu producer."""
     intake = broker.consume([QueueSpec("t", ExchangeSpec("ev", "topic"), "a.*.c_d")], "w1")
     topic = kombu.Exchange("ev", "topic")
@@ -85,7 +87,7 @@ def test_our_bindings_route_what_kombu_sends(broker: RedisBroker, link: kombu.Co
     assert intake.receive() == []
 
 
-def test_kombus_bindings_route_what_we_send(broker: RedisBroker, link: kombu.Connection) -> None:
+def test_kombus_bindings_route_what_we_send(broker: RedisBroker, link: Any) -> None:
     """Direct and topic bindings of a kombu consumer are matched by us."""
     direct, topic = kombu.Exchange("d", "direct"), kombu.Exchange("t", "topic")
     queues = [kombu.Queue("q1", direct, "k"), kombu.Queue("q2", topic, "#.end")]
@@ -99,27 +101,25 @@ def test_kombus_bindings_route_what_we_send(broker: RedisBroker, link: kombu.Con
     assert sorted(m.headers["id"] for m in got) == ["a.b.end", "k"]
 
 
-def test_fanout_goes_both_ways(broker: RedisBroker, link: kombu.Connection) -> None:
+def test_fanout_goes_both_ways(broker: RedisBroker, link: Any) -> None:
     """A broadcast of either side is heard by the other."""
     intake = broker.consume([QueueSpec("ours", ExchangeSpec("all", "fanout"), "")], "w1")
     exchange = kombu.Exchange("all", "fanout")
     got: list[Any] = []
     theirs = kombu.Queue("theirs", exchange)
     with kombu.Consumer(link, [theirs], callbacks=[lambda _b, m: got.append(m)], accept=["json"]):
-        with pytest.raises(TimeoutError):
-            link.drain_events(timeout=0.5)  # subscribes
+        link.drain_events(timeout=5)  # subscribes, and hears that it has
         message = Message({"id": "from us"}, b"1", "application/json", "utf-8")
         broker.publish([Outgoing(message, "all", "", "fanout")])
-        link.drain_events(timeout=5)
+        while not got:
+            link.drain_events(timeout=5)
     link.Producer().publish({}, exchange=exchange, headers={"id": "from kombu"}, declare=[exchange])
 
     assert [m.headers["id"] for m in got] == ["from us"]
     assert ids(receive_within(intake, 5, 2)) == ["from us", "from kombu"]
 
 
-def test_a_message_that_we_requeued_is_read_by_kombu(
-    broker: RedisBroker, link: kombu.Connection
-) -> None:
+def test_a_message_that_we_requeued_is_read_by_kombu(broker: RedisBroker, link: Any) -> None:
     """The marks are kombu's, and empty lists are still lists."""
     intake = broker.consume([queue("q")], "w1")
     message = Message({"id": "1", "empty": [], "none": {}}, b"1", "application/json", "utf-8")
@@ -134,7 +134,7 @@ def test_a_message_that_we_requeued_is_read_by_kombu(
     assert got.delivery_info["redelivered"] is True
 
 
-def test_a_worker_of_each_kind_shares_a_queue(broker: RedisBroker, link: kombu.Connection) -> None:
+def test_a_worker_of_each_kind_shares_a_queue(broker: RedisBroker, link: Any) -> None:
     """Every message goes to one of them."""
     intake = broker.consume([queue("q")], "w1")
     intake.set_prefetch(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 import redis as redis_py
@@ -554,7 +555,7 @@ def test_a_fanout_message_reaches_each_queue_without_a_lease(bench: Bench) -> No
     two = broker.consume([fanout("b", "all")], "w2")
     broker.publish([broadcast("all")])
 
-    got = [*one.receive(), *two.receive()]
+    got: list[Any] = [*one.receive(), *two.receive()]
     assert [(each.queue, each.exchange) for each in got] == [("a", "all"), ("b", "all")]
     one.settle([ack(got[0].tag)])
     assert bench.client.keys("taskq.lease.*") == []
@@ -563,7 +564,7 @@ def test_a_fanout_message_reaches_each_queue_without_a_lease(bench: Bench) -> No
 def test_a_fanout_queue_listens_to_a_pattern(bench: Bench) -> None:
     """``worker.#`` hears ``worker.online`` and no ``task.sent``."""
     broker = bench.broker()
-    intake = broker.consume([fanout("ev", "celeryev", "worker.#")], "w1")
+    intake: Any = broker.consume([fanout("ev", "celeryev", "worker.#")], "w1")
     broker.publish([broadcast("celeryev", "task.sent"), broadcast("celeryev", "worker.online")])
 
     assert [one.routing_key for one in intake.receive()] == ["worker.online"]
