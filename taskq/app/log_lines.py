@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from textwrap import indent
 from types import MappingProxyType
 from typing import Any, Final
 
 from taskq.conf import sanitize_url
 from taskq.core.effects import Say
+
+INDENT: Final = "    "
 
 LINES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -67,7 +70,8 @@ LINES: Final[Mapping[str, str]] = MappingProxyType(
         # the worker
         "ready": "%(hostname)s is ready",
         "warm shutdown": (
-            "Shutting down warmly: %(running)s running tasks may end; ask again to end them now"
+            "Shutting down warmly: %(running)s running tasks may end; SIGQUIT, or Ctrl-C once more,"
+            " ends them now"
         ),
         "cold shutdown": "Shutting down now: %(running)s running tasks are ended or given back",
     }
@@ -105,6 +109,11 @@ def word(said: Say) -> str:
     return line % facts
 
 
+def _block(text: str) -> str:
+    # Indented: the message of an exception may have lines that look like lines of this log.
+    return indent(sanitize_url(text).translate(_CONTROL_IN_BLOCK).rstrip(), INDENT)
+
+
 def say(logger: logging.Logger, said: Say) -> None:
     """Write one line, and the traceback that belongs to it."""
     if not logger.isEnabledFor(said.level):
@@ -112,6 +121,6 @@ def say(logger: logging.Logger, said: Say) -> None:
     text = word(said)
     traceback = said.facts.get("traceback")
     if traceback:
-        text = f"{text}\n{sanitize_url(traceback).translate(_CONTROL_IN_BLOCK).rstrip()}"
+        text = f"{text}\n{_block(traceback)}"
     # No arguments: the text is not a format any more.
     logger.log(int(said.level), text, extra={"data": dict(said.facts)})

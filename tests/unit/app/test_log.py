@@ -95,7 +95,7 @@ def test_a_password_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
         say(logging.getLogger("x"), Say(Level.ERROR, "broker lost", facts))
 
     assert "hush" not in caplog.text
-    assert "\n  redis://:**@h\\x1b" in caplog.text
+    assert "\n    File\n      redis://:**@h\\x1b" in caplog.text
 
 
 def test_a_line_that_nobody_wants_is_not_written(caplog: pytest.LogCaptureFixture) -> None:
