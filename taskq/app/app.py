@@ -1,3 +1,4 @@
+# ruff: noqa: PLR0917 - the parameters are Celery's, and so is their order
 """The application: what users make first, and everything else is reached from.
 
 It is cheap to make and connects to nothing: settings, tasks and ports are made when they are first
@@ -12,7 +13,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from functools import cached_property
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Self
 
 from taskq import current, signals
 from taskq.app import result, result_set
@@ -146,7 +147,7 @@ class App(Sending, ABC):
             ports.broker.close()
             ports.store.close()
 
-    def __enter__(self) -> App:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -199,10 +200,10 @@ class App(Sending, ABC):
             if isinstance(sig, Signature)
             else self.signature(getattr(sig, "name", sig), tuple(args), dict(kwargs))
         )
-        name = name or repr(sig)
+        entry: str = name or repr(sig)
         conf.beat_schedule = {
             **(conf.beat_schedule or {}),
-            name: {
+            entry: {
                 "schedule": schedule,
                 "task": sig.task,
                 "args": sig.args,
@@ -210,7 +211,7 @@ class App(Sending, ABC):
                 "options": {**sig.options, **opts},
             },
         }
-        return name
+        return entry
 
     def signature(self, *args: Any, **kwargs: Any) -> Signature[Any]:
         """Return a signature that is sent with this app."""

@@ -58,7 +58,7 @@ class _Rules:
     def __init__(self, kwargs: dict[str, Any], factor: int, maximum_s: float, jitter: bool) -> None:
         self.kwargs, self.factor, self.maximum_s, self.jitter = kwargs, factor, maximum_s, jitter
 
-    def retry(self, task: Any, error: Exception) -> NoReturn:
+    def retry(self, task: Any, error: BaseException) -> NoReturn:
         """Retry as the rules say; raises ``Retry``, or the error when no retry is left."""
         kwargs = dict(self.kwargs)
         if self.factor:

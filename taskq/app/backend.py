@@ -1,3 +1,4 @@
+# ruff: noqa: PLR0917 - the parameters are Celery's, and so is their order
 """What an app keeps in its result store, and how it reads it back.
 
 ``app.backend`` is one of these.  It knows settings, serializer and metas; the store behind
@@ -6,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -222,9 +223,9 @@ def _seconds(value: Any) -> float | None:
     return float(seconds) if seconds else None
 
 
-def _children_of(request: Any) -> Iterable[Any] | Any:
+def _children_of(request: Any) -> Sequence[Any]:
     children = getattr(request, "_children", None)
-    return [child.as_tuple() for child in children] if children else ()
+    return [child.as_tuple() for child in children] if children else []
 
 
 def _extended(request: Any) -> Extended:
@@ -242,5 +243,6 @@ def _extended(request: Any) -> Extended:
 def storable(value: Any) -> Any:
     """Return what stands for a value in a meta."""
     as_tuple = getattr(value, "as_tuple", None)
-    is_handle = as_tuple is not None and not isinstance(value, Mapping | type)
-    return as_tuple() if is_handle else value
+    if as_tuple is None or isinstance(value, Mapping | type):
+        return value
+    return as_tuple()

@@ -1,3 +1,4 @@
+# ruff: noqa: PLR0917 - the parameters are those that Celery's messages name
 """The tasks that every app has, under the names that canvases and Celery's workers know.
 
 taskq itself sends ``celery.accumulate``, ``celery.map`` and ``celery.starmap``; the others are here
@@ -9,6 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from taskq.app.result import result_from_tuple
+from taskq.app.result_set import GroupResult
+from taskq.app.tasking import Tasking
 from taskq.canvas.primitives import chain as make_chain
 from taskq.canvas.primitives import chord as make_chord
 from taskq.canvas.primitives import chunks as make_chunks
@@ -18,14 +21,14 @@ from taskq.canvas.signature import maybe_signature
 __all__ = ["add_builtin_tasks"]
 
 
-def add_builtin_tasks(app: Any) -> None:
+def add_builtin_tasks(app: Tasking) -> None:
     """Register the builtin tasks on an app that is about to be finalized."""
     _add_single(app)
     _add_canvases(app)
     _add_chord_unlock(app)
 
 
-def _add_single(app: Any) -> None:
+def _add_single(app: Tasking) -> None:
     """Tasks that work by themselves."""
 
     @app.task(name="celery.backend_cleanup", shared=False)
@@ -54,7 +57,7 @@ def _add_single(app: Any) -> None:
         return [run(*item) for item in it]
 
 
-def _add_canvases(app: Any) -> None:
+def _add_canvases(app: Tasking) -> None:
     """Tasks that send others; their result is the handle of those."""
 
     @app.task(name="celery.chunks", shared=False)
@@ -80,7 +83,7 @@ def _add_canvases(app: Any) -> None:
         return make_chord(header, body, app=app).apply_async()
 
 
-def _add_chord_unlock(app: Any) -> None:
+def _add_chord_unlock(app: Tasking) -> None:
     """The task with which Celery waits for a header in a store that cannot count."""
 
     @app.task(
@@ -102,7 +105,7 @@ def _add_chord_unlock(app: Any) -> None:
     ) -> Any:
         """Send the body when all members have ended, else look again later."""
         members = [result_from_tuple(each, app) for each in result or ()]
-        header = app.GroupResult(group_id, members)
+        header = GroupResult(group_id, members, app=app)
         if not header.ready():
             raise self.retry(countdown=interval, max_retries=max_retries)
         body = maybe_signature(callback, app=app)

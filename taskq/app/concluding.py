@@ -1,3 +1,4 @@
+# ruff: noqa: PLR0917 - one pipeline hands the same few values on from step to step
 """Endings of jobs that failed, and of jobs whose body was not run, or not to its end."""
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ class Concluding:
         place = follow.chord_place(call)
         if place is None:
             return follow_ups, record, None
-        part = follow.part_of_chord(app, place, request.id, states.FAILURE, error)
+        part = follow.part_of_chord(app, place, call.id, states.FAILURE, error)
         return follow_ups, record, part
 
     # -- without a body ---------------------------------------------------------------------------
@@ -158,13 +159,14 @@ class Concluding:
         if not _is_ignored(task, request):
             record = self.app.backend.record(request.id, error, states.REVOKED, None, request)
         embed = incoming.embed
-        if not embed or not embed.get("chord"):
+        if not embed or not (embed.get("chord") or embed.get("chain")):
             return (), record, None
-        place = follow.chord_place(incoming.call(job))
+        call = incoming.call(job)
+        place = follow.chord_place(call)
         if place is None:
             return (), record, None
         # A member that will never run would keep its chord waiting for ever.
-        part = follow.part_of_chord(self.app, place, request.id, states.REVOKED, error)
+        part = follow.part_of_chord(self.app, place, call.id, states.REVOKED, error)
         return (), record, part
 
     def _retried(

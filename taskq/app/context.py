@@ -45,7 +45,7 @@ class Context:
     logfile: Any = None
     loglevel: Any = None
 
-    id: str | None = None
+    id: Any = None  # a text in each call; None outside of all
     task: str | None = None
     lang: str | None = None
     shadow: str | None = None
@@ -68,7 +68,7 @@ class Context:
     timelimit: Any = None
     time_limit: float | None = None
     soft_time_limit: float | None = None
-    ignore_result = False
+    ignore_result: bool | None = False
     origin: str | None = None
     reply_to: str | None = None
     correlation_id: str | None = None

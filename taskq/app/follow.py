@@ -1,7 +1,7 @@
 """What follows from an ended task: the next messages, the failed rest of a chain, its chord.
 
-``canvas.plan`` says which calls follow; here they become messages, inside of the request of the task
-that ended, so that parent, root and trail are right.  Nothing is published.
+``canvas.plan`` says which calls follow; here they become messages, inside of the request of the
+task that ended, so that parent, root and trail are right.  Nothing is published.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Place(NamedTuple):
 
     body: Mapping[str, Any]
     group_id: str
-    index: int
+    member: int
     task_id: str
 
 
@@ -170,7 +170,7 @@ def part_of_chord(app: Any, place: Place, task_id: str, state: str, result: Any)
     part = chord_part(task_id, state, backend.storable(result), backend.is_encodable)
     return ChordPart(
         group_id=place.group_id,
-        index=place.index,
+        index=place.member,
         task_id=task_id,
         payload=backend.encode(part),
         expires_s=backend.chord_expires_s,

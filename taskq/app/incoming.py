@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from taskq.app.context import Context
-from taskq.errors import DecodeError, InvalidTaskError
 from taskq.ports import Job
 from taskq.protocol.message import Call, read, upgrade_v1
 
@@ -49,6 +48,8 @@ def decode(app: Any, job: Job) -> Incoming:
     value = codec.decode(body, job.content_type, job.content_encoding, app.accept)
     if "task" not in headers:
         headers, value = upgrade_v1(value)
+        # Protocol 1 cannot say it: the task does.
+        headers["ignore_result"] = None
     if type(value) in (list, tuple) and len(value) == _BODY_PARTS:
         args, kwargs, embed = value
         if (
@@ -88,12 +89,3 @@ def request_of(job: Job, incoming: Incoming, node: str) -> Context:
         is_eager=False,
     )
     return request
-
-
-def identity(job: Job) -> tuple[str | None, str | None]:
-    """Return name and id, as far as the headers say them."""
-    return job.headers.get("task"), job.headers.get("id")
-
-
-# Errors that say that a message is no task, rather than that a task failed.
-NO_TASK: Final = (DecodeError, InvalidTaskError)

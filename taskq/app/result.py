@@ -7,9 +7,9 @@ is read once and kept.
 
 from __future__ import annotations
 
-import datetime
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from taskq import current, errors, states
@@ -154,10 +154,10 @@ class AsyncResult(ResultBase, Generic[R]):
         return self._get_task_meta().get("traceback")
 
     @property
-    def date_done(self) -> datetime.datetime | None:
+    def date_done(self) -> datetime | None:
         """When it ended, in UTC."""
         done = self._get_task_meta().get("date_done")
-        return datetime.datetime.fromisoformat(done) if isinstance(done, str) else done
+        return datetime.fromisoformat(done) if isinstance(done, str) else done
 
     @property
     def children(self) -> list[Any] | None:
@@ -283,7 +283,9 @@ class AsyncResult(ResultBase, Generic[R]):
         """Raise an exception that came from a worker; where it was raised there is in its notes."""
         error = self.result if error is None else error
         if not isinstance(error, BaseException):
-            raise RuntimeError(f"task {self.id}: stored as failed, with {error!r}")
+            raise RuntimeError(  # noqa: TRY004 - what is wrong is the store, not an argument
+                f"task {self.id}: stored as failed, with {error!r}"
+            )
         if traceback and self.app.conf.task_remote_tracebacks:
             _note(error, f"the traceback in the worker:\n{traceback}")
         raise error
@@ -475,7 +477,7 @@ class EagerResult(AsyncResult[R]):
         """It has ended."""
         return True
 
-    def get(
+    def get(  # type: ignore[override]  # Celery's order
         self,
         timeout: float | None = None,  # noqa: ARG002 - Celery's
         propagate: bool = True,
@@ -494,7 +496,7 @@ class EagerResult(AsyncResult[R]):
         value: R = self._result
         return value
 
-    wait = get
+    wait = get  # type: ignore[assignment]  # Celery's order
 
     def then(
         self,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from taskq import current
@@ -240,7 +241,7 @@ class ResultSet(ResultBase):
                 interval_s=interval if on_interval is not None else None,
                 on_message=on_message,
                 on_interval=on_interval,
-                is_enough=lambda left=left: any(map(_is_over, left)),  # type: ignore[misc]  # a default binds
+                is_enough=partial(_any_over, left),
             )
             for each in left:
                 if _is_over(each) and each.id not in given:
@@ -271,6 +272,10 @@ class ResultSet(ResultBase):
         ids = [each.id for each in self.results]
         if ids:
             control_message.revoke(self.app, ids, terminate, signal, link=connection)
+
+
+def _any_over(results: Iterable[Any]) -> bool:
+    return any(map(_is_over, results))
 
 
 def _is_over(result: Any) -> bool:
@@ -335,7 +340,7 @@ class GroupResult(ResultSet):
             return other == self.id if isinstance(other, str) else NotImplemented
         return (other.id, other.results, other.parent) == (self.id, self.results, self.parent)
 
-    __hash__ = None  # type: ignore[assignment]  # it can be changed
+    __hash__ = None  # it can be changed
 
     def __str__(self) -> str:
         return str(self.id)

@@ -1,3 +1,4 @@
+# ruff: noqa: PLR0917 - the parameters are Celery's, and so is their order
 """Decides where a message goes.
 
 In this order: the options of the call, the attributes of the task, ``task_routes``, the default
@@ -113,18 +114,19 @@ class Router:
         found = self.lookup_route(name, args, kwargs or {}, options, task_type)
         if found:
             given = {key: value for key, value in options.items() if value is not None}
-            return {**options, **self.expand_destination(found), **given}
+            routed: dict[str, Any] = {**options, **self.expand_destination(found), **given}
+            return routed
         if options.get("queue") is None:
             options["queue"] = self.queues.default
         return options
 
     def expand_destination(self, route: Any) -> dict[str, Any]:
         """Put the queue in place of its name."""
-        route = _as_route(route)
-        queue = route.get("queue")
+        expanded = _as_route(route)
+        queue = expanded.get("queue")
         if queue is not None:
-            route["queue"] = self.queue(queue)
-        return route
+            expanded["queue"] = self.queue(queue)
+        return expanded
 
     def queue(self, queue: Any) -> QueueSpec:
         """Return the queue for its name, or for a kombu object."""

@@ -1,3 +1,4 @@
+# ruff: noqa: PLR0917 - one pipeline hands the same few values on from step to step
 """Runs the body of one task, and says how it ended.
 
 Read from top to bottom: ``enter`` puts the request on the stack, ``begin`` tells that the body

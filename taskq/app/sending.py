@@ -1,3 +1,4 @@
+# ruff: noqa: PLR0917 - one pipeline hands the same few values on from step to step
 """The third layer of an app: from a call to a message at the broker.
 
 ``send_task`` reads from top to bottom: who is the parent, where does it go, what does the message
@@ -369,12 +370,14 @@ class Sending(Tasking):
         declare = options.pop("declare", None)
         known = self._routes.get(name) if not given else None
         if known is None:
-            routed = router.route({**options, **given}, name, args, kwargs, task)
+            # What a route of names alone says does not depend on the call; it may be kept.
+            asked = given if router.is_static else {**options, **given}
+            routed = router.route(asked, name, args, kwargs, task)
             destination = router.destination(routed)
-            extras = {
+            extras: Mapping[str, Any] = {
                 key: value
                 for key, value in routed.items()
-                if key not in _ROUTING and value is not None and options.get(key) is None
+                if key not in _ROUTING and value is not None
             }
             if not given and router.is_static:
                 self._routes[name] = (destination, extras)

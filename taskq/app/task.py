@@ -1,8 +1,8 @@
 # ruff: noqa: PLR0917 - the parameters are Celery's, and so is their order
 """What a user's task can do: be sent, be run here, be retried, be replaced.
 
-A function becomes a task by ``app.task`` (``tasking.py``): a class of its own derived from this one,
-with one instance.  A class may also be written by hand and given as ``base=`` or registered.
+A function becomes a task by ``app.task`` (``tasking.py``): a class of its own derived from this
+one, with one instance.  A class may also be written by hand and given as ``base=`` or registered.
 
 Not owned here: how a call becomes a message (``sending.py``), how a body is run (``run_task.py``),
 what a retry is (``retrying.py``), what a replacement is (``replacing.py``).
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, ParamSpec, TypeVar, overload
 
 from taskq import current
 from taskq.app import annotations as annotating
@@ -339,7 +339,7 @@ class Task(Generic[P, R]):
 
     def signature(
         self, args: Sequence[Any] | None = None, *starargs: Any, **starkwargs: Any
-    ) -> Signature:
+    ) -> Signature[R]:
         """Return a signature of the task; ``args``, ``kwargs`` and options as ``apply_async``."""
         starkwargs.setdefault("app", self.app)
         return signature(self, args, *starargs, **starkwargs)
@@ -347,14 +347,14 @@ class Task(Generic[P, R]):
     subtask = signature
 
     @overload
-    def s(self, *args: P.args, **kwargs: P.kwargs) -> Signature: ...
+    def s(self, *args: P.args, **kwargs: P.kwargs) -> Signature[R]: ...
     @overload
-    def s(self, *args: Any, **kwargs: Any) -> Signature: ...
-    def s(self, *args: Any, **kwargs: Any) -> Signature:
+    def s(self, *args: Any, **kwargs: Any) -> Signature[R]: ...
+    def s(self, *args: Any, **kwargs: Any) -> Signature[R]:
         """Return a signature with these arguments; in a canvas others come in front of them."""
         return self.signature(args, kwargs)
 
-    def si(self, *args: P.args, **kwargs: P.kwargs) -> Signature:
+    def si(self, *args: P.args, **kwargs: P.kwargs) -> Signature[R]:
         """Return a signature that takes these arguments and no others."""
         return self.signature(args, kwargs, immutable=True)
 
@@ -377,9 +377,12 @@ class Task(Generic[P, R]):
         kwargs: Any = None,
         queue: Any = None,
         **extra_options: Any,
-    ) -> Signature:
+    ) -> Signature[R]:
         """Return a signature of the call that is being carried out."""
-        return retrying.signature_from_request(self, request, args, kwargs, queue, **extra_options)
+        found: Signature[R] = retrying.signature_from_request(
+            self, request, args, kwargs, queue, **extra_options
+        )
+        return found
 
     subtask_from_request = signature_from_request
 
@@ -434,20 +437,20 @@ class Task(Generic[P, R]):
             **options,
         )
 
-    def replace(self, sig: Signature) -> Any:
+    def replace(self, sig: Signature[Any]) -> Any:
         """Let a signature take the place of this task, under its id; raises ``Ignore``."""
         return replacing.replace(self, sig)
 
-    def on_replace(self, sig: Signature) -> Any:
+    def on_replace(self, sig: Signature[Any]) -> Any:
         """Send the replacement; for subclasses."""
         return replacing.send_replacement(self, sig)
 
-    def add_to_chord(self, sig: Signature, lazy: bool = False) -> Any:
+    def add_to_chord(self, sig: Signature[Any], lazy: bool = False) -> Any:
         """Add one more member to the chord that this task belongs to."""
         return replacing.add_to_chord(self, sig, lazy)
 
     def update_state(
-        self, task_id: str | None = None, state: str | None = None, meta: Any = None, **kwargs: Any
+        self, task_id: str | None = None, state: str = "", meta: Any = None, **kwargs: Any
     ) -> None:
         """Store a state of one's own, now."""
         request = self.request
@@ -537,8 +540,11 @@ class Task(Generic[P, R]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A task travels as its name: the other side has its own.
-        module = type(self).__module__
-        return _find_task, (self.name, None if module == __name__ else module)
+        module: str = type(self).__module__
+        return _find_task, (self.name, None if module == _HERE else module)
+
+
+_HERE: Final = __name__  # in the class this is the name of the task
 
 
 def _find_task(name: str, module: str | None) -> Any:

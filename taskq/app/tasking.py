@@ -47,11 +47,15 @@ class BoundDecorator(Protocol):
     """The same with ``bind=True``: the first parameter is the task, and is not sent."""
 
     @overload
-    def __call__(
+    def __call__(  # type: ignore[overload-overlap]  # see the last one
         self, fun: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]], /
     ) -> Task[P, R]: ...
     @overload
     def __call__(self, fun: Callable[Concatenate[Any, P], R], /) -> Task[P, R]: ...
+    # A function with **kwargs is none of the above to a type checker, since one of them may be called
+    # like its first parameter; mypy says that this is never matched, and matches it.
+    @overload
+    def __call__(self, fun: Callable[..., R], /) -> Task[..., R]: ...  # type: ignore[overload-cannot-match]  # see above
 
 
 class Tasking(Configured):

@@ -43,10 +43,11 @@ def expiration_s(expires: Any, now: datetime, zone: tzinfo) -> float | None:
     if isinstance(expires, str):
         expires = datetime.fromisoformat(expires)
     if not isinstance(expires, datetime):
-        return max(expires, 0)
+        return float(max(expires, 0))
     if expires.tzinfo is None:
         expires = expires.replace(tzinfo=zone)
-    return max((expires - now).total_seconds(), 0)
+    left_s: float = (expires - now).total_seconds()
+    return max(left_s, 0.0)
 
 
 def _after(seconds: Any, what: str, now: datetime) -> datetime:

@@ -1,3 +1,4 @@
+# ruff: noqa: PLR0917 - one pipeline hands the same few values on from step to step
 """What a slot of a worker does with a job: from a delivered message to its ``Ending``.
 
 ``Work`` is the ``JobRunner`` of the pools, and what a driver asks for endings of jobs whose body is
