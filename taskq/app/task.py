@@ -530,7 +530,8 @@ class Task(Generic[P, R]):
 
     @property
     def __name__(self) -> str:
-        return type(self).__name__
+        kind: type[object] = type(self)
+        return kind.__name__
 
     def __repr__(self) -> str:
         app = self._app

@@ -52,7 +52,7 @@ class BoundDecorator(Protocol):
     ) -> Task[P, R]: ...
     @overload
     def __call__(self, fun: Callable[Concatenate[Any, P], R], /) -> Task[P, R]: ...
-    # A function with **kwargs is none of the above to a type checker, since one of them may be called
+    # A function with **kwargs is none of the above to a type checker: one of them may be called
     # like its first parameter; mypy says that this is never matched, and matches it.
     @overload
     def __call__(self, fun: Callable[..., R], /) -> Task[..., R]: ...  # type: ignore[overload-cannot-match]  # see above
