@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from taskq.adapters.broker.errors import BrokerError
 from taskq.adapters.broker.redis_intake import RedisIntake
 from taskq.adapters.broker.redis_link import ANY, FINAL, LOST, Link, LinkPool
 from taskq.adapters.broker.redis_routes import Routes, UnroutableError
@@ -126,7 +127,9 @@ class RedisBroker:
             try:
                 self._hand_over(messages, texts, left_s)
             except UnroutableError as error:
-                raise self._pool.error(error) from error
+                raise BrokerError(
+                    self.name, str(error), "declare a queue that is bound so"
+                ) from error
             except caught as error:
                 self._routes.forget()
                 if timeout_s is not None:

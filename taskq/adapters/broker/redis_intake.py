@@ -59,6 +59,8 @@ POLL_S: Final = 0.1
 REMEMBER_TAKEN_OVER_MS: Final = 24 * 60 * 60 * 1000
 SWEEP_EVERY_S: Final = 60.0
 SWEPT_AT_ONCE: Final = 100
+# Properties that say how a message travelled; what it is does not depend on them.
+OF_THE_WAY: Final = ("delivery_info", "body_encoding", "delivery_tag")
 STOPPED: Final = "worker stopped after the body may have started"
 
 
@@ -362,14 +364,11 @@ class RedisIntake:
         except ValueError as error:
             return Malformed(tag, queue, raw, str(error))
         exchange, routing_key = place_of(parsed)
+        redelivered = is_redelivered(parsed)
+        for name in OF_THE_WAY:
+            parsed["properties"].pop(name, None)
         return Delivery(
-            tag,
-            message,
-            queue,
-            exchange,
-            routing_key,
-            is_redelivered(parsed),
-            deliveries_of(parsed),
+            tag, message, queue, exchange, routing_key, redelivered, deliveries_of(parsed)
         )
 
     # -- settling --------------------------------------------------------------------------------

@@ -46,6 +46,8 @@ class Routes:
         # What was declared since the connection was last lost, and lives of expiring queues.
         self._declared: set[tuple[str, str, str]] = set()
         self._lives_ms: dict[str, int] = {}
+        # Types of exchanges as they were declared here: who publishes later may not say.
+        self._types: dict[str, str] = {}
 
     def forget(self) -> None:
         """Declare everything anew: the server may have lost it."""
@@ -75,6 +77,7 @@ class Routes:
         """Make sure of what messages declare, and say where each goes."""
         for one in outgoing:
             if one.declare:
+                self._note_exchanges(one.declare)
                 self.declare(link, [spec for spec in one.declare if isinstance(spec, QueueSpec)])
         tables = self._tables(link, outgoing)
         return [
@@ -96,6 +99,7 @@ class Routes:
             else:
                 self._lives_ms.pop(queue.name, None)
             for exchange, routing_key in routes_of(queue):
+                self._types[exchange.name] = exchange.type
                 mark = (queue.name, exchange.name, routing_key)
                 if mark not in self._declared:
                     self.bind(link, queue, exchange, routing_key)
@@ -144,20 +148,27 @@ class Routes:
         replies = link.ask_many([("SMEMBERS", self._layout.bindings(name)) for name in names])
         return {name: list(reply) for name, reply in zip(names, replies, strict=True)}
 
-    @staticmethod
-    def _needs_table(one: Outgoing) -> bool:
-        return bool(one.exchange) and one.exchange_type != "fanout"
+    def _note_exchanges(self, specs: Iterable[QueueSpec | ExchangeSpec]) -> None:
+        for spec in specs:
+            if isinstance(spec, ExchangeSpec):
+                self._types[spec.name] = spec.type
+
+    def _type_of(self, one: Outgoing) -> str:
+        return self._types.get(one.exchange, one.exchange_type)
+
+    def _needs_table(self, one: Outgoing) -> bool:
+        return bool(one.exchange) and self._type_of(one) != "fanout"
 
     def _pushes_of(
         self, one: Outgoing, text: str, tables: dict[str, list[bytes]]
     ) -> Iterator[Push]:
-        if one.exchange and one.exchange_type == "fanout":
+        if one.exchange and self._type_of(one) == "fanout":
             yield Push("PUBLISH", self._layout.channel(one.exchange, one.routing_key), text)
             return
         queues = [one.routing_key]
         if one.exchange:
             queues = self._layout.queues_bound(
-                tables[one.exchange], one.exchange_type, one.routing_key
+                tables[one.exchange], self._type_of(one), one.routing_key
             )
         if not queues and one.options.mandatory:
             raise UnroutableError(

@@ -262,6 +262,15 @@ return {redis.call('ZCARD', KEYS[1]), redis.call('GET', KEYS[3]), first}
 """
 )
 
+# KEYS: size                           ARGV: how many more
+# Only what is open grows: a size made anew here would have no end.  Returns 0 where it is not.
+GROW_CHORD: Final = Script(
+    """
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+return redis.call('INCRBY', KEYS[1], ARGV[1])
+"""
+)
+
 # KEYS: guard, parts, done, size       ARGV: life of the guard in ms
 # The size goes, so that a part that is counted later finds nothing to complete; parts stay as
 # long as the guard, for whoever sends the body.

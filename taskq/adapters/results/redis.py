@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from taskq.adapters.broker.redis_link import ANY, FINAL, LOST, Link, LinkPool, Script
-from taskq.adapters.broker.redis_scripts import CLOSE_CHORD, COUNT_CHORD, STORE
+from taskq.adapters.broker.redis_scripts import CLOSE_CHORD, COUNT_CHORD, GROW_CHORD, STORE
 from taskq.adapters.broker.redis_url import servers
 from taskq.adapters.results.redis_listening import Listening, keys_of
 from taskq.adapters.results.redis_records import (
@@ -175,6 +175,10 @@ class RedisStore:
     def open_chord(self, group_id: str, size: int, expires_s: float | None) -> None:
         """Say how many members a header has."""
         self._set(self._chord_key(group_id, "s"), str(size).encode(), expires_s)
+
+    def grow_chord(self, group_id: str, by: int) -> int:
+        """Expect more members; returns how many there are then, 0 where none is open."""
+        return int(self._run(GROW_CHORD, [self._chord_key(group_id, "s")], [by]))
 
     def count_chord(self, part: ChordPart) -> ChordProgress:
         """Keep a member's result and count it, once for each index."""

@@ -69,6 +69,16 @@ def test_a_message_that_must_arrive_and_cannot_is_an_error(bench: Bench) -> None
         bench.broker().publish([to("ex", "k", options=PublishOptions(mandatory=True))])
 
 
+def test_an_exchange_is_of_the_type_that_was_declared(bench: Bench) -> None:
+    """Who publishes to a declared fanout exchange need not say again what it is."""
+    broker = bench.broker()
+    fanout = ExchangeSpec("all", "fanout")
+    intake = broker.consume([QueueSpec("q", fanout, "")], "w1")
+    bench.broker().publish([to("all", "", declare=(fanout,))])
+
+    assert len(intake.receive()) == 1
+
+
 def test_purge_empties_all_steps_and_counts(bench: Bench) -> None:
     """Every priority is thrown away."""
     bench.send("1", "2", priority=0)

@@ -247,6 +247,16 @@ def test_a_part_may_come_before_the_size_is_known(bench: Bench) -> None:
     assert bench.store().count_chord(ChordPart("g", 0, "a", b"[]")).size is None
 
 
+def test_an_open_chord_can_grow(bench: Bench) -> None:
+    """More members are expected for as long as before; what is not open does not begin."""
+    store = bench.store()
+    store.open_chord("g", 2, 60)
+
+    assert (store.grow_chord("g", 1), store.grow_chord("none", 1)) == (3, 0)
+    assert 0 < bench.client.ttl("celery-taskset-meta-g.s") <= 60
+    assert not bench.client.exists("celery-taskset-meta-none.s")
+
+
 def test_exactly_one_may_send_the_body(bench: Bench) -> None:
     """The guard says done for five minutes, and nothing stays longer than the guard."""
     store = bench.store()
