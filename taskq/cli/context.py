@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from taskq.cli.errors import CommandError
 from taskq.errors import TaskqError
 
 
@@ -39,7 +40,7 @@ class CLIContext:
         try:
             return get_current_app()
         except TaskqError:
-            raise click.UsageError("which app? Name it: taskq -A proj ...") from None
+            raise CommandError("which app? Name it with -A: taskq -A proj worker") from None
 
     @cached_property
     def OK(self) -> str:  # noqa: N802 - Celery's name

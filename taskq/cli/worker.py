@@ -103,7 +103,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
         os.umask(mask)
     become(options["uid"], options["gid"])
     refuse_root_with_pickle(app.conf.accept_content or (), os.environ)
-    with held(pidfile):
+    with held(pidfile), streams_put_back():
         code = run(app, context, options)
     sys.exit(code)
 
@@ -119,6 +119,18 @@ def held(pidfile: PidFile | None) -> Iterator[None]:
         yield
     finally:
         pidfile.release()
+
+
+@contextmanager
+def streams_put_back() -> Iterator[None]:
+    """Let whatever ends the command be said where the person looks, not in the log."""
+    streams = sys.stdout, sys.stderr
+    try:
+        yield
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        sys.stdout, sys.stderr = streams
 
 
 def run(app: Any, context: CLIContext, options: Mapping[str, Any]) -> int:

@@ -6,7 +6,6 @@ waiting use ``taskq_testing``.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,6 +39,7 @@ class _Thread:
         self.worker = worker
         self.error: BaseException | None = None
         self.code: int | None = None
+        self.ready = False
         self._changed = threading.Event()  # it is ready, or it has ended
         self._thread = threading.Thread(  # noqa: TID251 - the worker runs beside the test
             target=self._run, name=f"worker {worker.hostname}", daemon=True
@@ -55,10 +55,9 @@ class _Thread:
 
     def start(self) -> None:
         """Return when it is ready; raises ``WorkerThreadError``."""
-        ready: list[Any] = []
 
         def receive(**_arguments: Any) -> None:
-            ready.append(True)
+            self.ready = True
             self._changed.set()
 
         worker_ready.connect(receive, sender=self.worker, weak=False)
@@ -67,7 +66,7 @@ class _Thread:
             self._changed.wait(START_TIMEOUT_S)
         finally:
             worker_ready.disconnect(receive, sender=self.worker)
-        if not ready:
+        if not self.ready:
             raise WorkerThreadError(f"the worker did not start: {self._why()}") from self.error
 
     def _why(self) -> str:
@@ -78,15 +77,15 @@ class _Thread:
         return f"it was not ready after {START_TIMEOUT_S:g} s; does its broker run?"
 
     def stop(self, timeout_s: float) -> None:
-        """Stop it warmly; raises ``WorkerThreadError`` if it does not end, or ended badly."""
+        """Stop it warmly; raises ``WorkerThreadError`` if one that was ready ends badly."""
         self.worker.stop()
         self._thread.join(timeout_s)
-        if self._thread.is_alive():
+        if self._thread.is_alive() and self.ready:
             raise WorkerThreadError(
                 f"the worker did not end within {timeout_s:g} s: a task still runs; wait for its"
                 " result in the test, or give a longer shutdown_timeout"
             )
-        if self.error is not None:
+        if self.error is not None and self.ready:
             raise WorkerThreadError(f"the worker ended badly: {self._why()}") from self.error
 
 
@@ -104,6 +103,8 @@ def start_worker(  # noqa: PLR0917 - Celery's signature
 ) -> Iterator[Any]:
     """Run a worker while the block lasts, and give it to the block."""
     test_worker_starting.send(sender=app)
+    logger = get_logger("taskq")
+    level_before = logger.level
     setup_app_for_worker(app, loglevel, logfile)
     if perform_ping_check:
         _add_ping(app)
@@ -115,9 +116,9 @@ def start_worker(  # noqa: PLR0917 - Celery's signature
         **{"without_heartbeat": True, "without_mingle": True, "without_gossip": True, **kwargs},
     )
     thread = _Thread(worker)
-    thread.start()
-    test_worker_started.send(sender=app, worker=worker, consumer=worker)
     try:
+        thread.start()
+        test_worker_started.send(sender=app, worker=worker, consumer=worker)
         if perform_ping_check:
             _ping(app, ping_task_timeout)
         yield worker
@@ -125,6 +126,7 @@ def start_worker(  # noqa: PLR0917 - Celery's signature
         try:
             thread.stop(shutdown_timeout)
         finally:
+            logger.setLevel(level_before)
             test_worker_stopped.send(sender=app, worker=worker)
 
 
@@ -137,7 +139,7 @@ def setup_app_for_worker(app: Any, loglevel: str | int, logfile: str | None) -> 
         app.log.setup(loglevel=loglevel, logfile=logfile)
     else:
         # The handlers are the test runner's.
-        get_logger("taskq").setLevel(mlevel(loglevel) or logging.ERROR)
+        get_logger("taskq").setLevel(mlevel(loglevel))
 
 
 def _add_ping(app: Any) -> None:

@@ -227,7 +227,7 @@ def test_a_root_logger_may_be_left_as_it_is(log: Logging) -> None:
 
 
 def test_what_is_printed_goes_to_the_log(log: Logging) -> None:
-    """print writes lines to a logger; blank ones are dropped, and a handler that prints ends."""
+    """Whole lines go to a logger; blank ones are dropped, and a handler that prints ends."""
     written = io.StringIO()
     log.setup("INFO", written, redirect_stdouts=True, redirect_level="INFO")
 
@@ -238,24 +238,27 @@ def test_what_is_printed_goes_to_the_log(log: Logging) -> None:
     chatty = Prints()
     get_logger("taskq.redirected").addHandler(chatty)
     try:
-        print("hello", end="\n\n")
-        sys.stderr.writelines(["to", "stderr\n"])
+        print("hello", 5, end="\n\n")
+        sys.stderr.writelines(["  to ", "stderr\n", "and", " more"])
+        sys.stderr.flush()
     finally:
         get_logger("taskq.redirected").removeHandler(chatty)
 
     lines = [line.partition("] ")[2] for line in written.getvalue().splitlines()]
-    assert lines == ["hello", "to", "stderr"]
+    assert lines == ["hello 5", "  to stderr", "and more"]
 
 
-def test_a_stand_in_for_a_stream_is_a_file() -> None:
+def test_a_stand_in_for_a_stream_is_a_file(caplog: pytest.LogCaptureFixture) -> None:
     """The proxy answers what libraries ask of a stream, and says nothing once it is closed."""
-    proxy = LoggingProxy(logging.getLogger("x"), "INFO")
+    proxy = LoggingProxy(logging.getLogger("x"), "ERROR")
 
     assert proxy.isatty() is False
     assert proxy.write(b"bytes") == 5
-    proxy.flush()
+    assert not caplog.records
     proxy.close()
-    assert proxy.write("nothing") == 7
+    assert proxy.write("nothing\n") == 8
+    proxy.flush()
+    assert caplog.messages == ["bytes"]
 
 
 def test_colours_are_for_terminals(log: Logging) -> None:

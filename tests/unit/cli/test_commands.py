@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import code
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -169,9 +170,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
         monkeypatch.setitem(sys.modules, green, module)
     monkeypatch.setitem(sys.modules, "IPython", ipython)
     monkeypatch.setitem(sys.modules, "bpython", None)
-    monkeypatch.setattr(
-        shell.code, "interact", lambda local, exitmsg: seen.append(("python", local))
-    )
+    monkeypatch.setattr(code, "interact", lambda local, exitmsg: seen.append(("python", local)))
     return seen
 
 

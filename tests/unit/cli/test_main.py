@@ -13,6 +13,7 @@ import pytest
 
 from taskq.cli import main as program
 from taskq.cli.commands import COMMANDS
+from taskq.cli.context import CLIContext
 from taskq.cli.main import main
 from taskq.errors import ImproperlyConfigured, LockFailed, OperationalError
 
@@ -136,11 +137,11 @@ def test_the_own_options_reach_the_command(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """URLs and names go through the environment, the rest through the context."""
-    seen = []
+    seen: list[CLIContext] = []
 
     @click.command("look")
     @click.pass_obj
-    def look(context: object) -> None:
+    def look(context: CLIContext) -> None:
         seen.append(context)
         click.echo(Path.cwd())
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +186,19 @@ def test_quiet_means_no_banner(capfd: pytest.CaptureFixture[str]) -> None:
     assert result.output == capfd.readouterr().out == ""
 
 
+def test_the_streams_are_put_back_at_the_end() -> None:
+    """What ends the command is not sent to a log that nobody looks at."""
+    app, before = FakeApp(), (sys.stdout, sys.stderr)
+
+    def setup(*_: Any, **__: Any) -> None:
+        sys.stdout = sys.stderr = io.StringIO()
+
+    app.log.setup = setup
+    start(app)
+
+    assert (sys.stdout, sys.stderr) == before
+
+
 def test_a_pidfile_is_held_while_the_worker_works(tmp_path: Path) -> None:
     """It has the process id while the worker runs, and is gone afterwards."""
     seen: list[str] = []
@@ -224,8 +239,8 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         raise SystemExit(0)
 
     monkeypatch.setattr(daemon, "detach", lambda umask: seen.append(("umask", umask)))
-    monkeypatch.setattr(daemon.os, "execve", execute)
-    monkeypatch.setattr(daemon.sys, "argv", ["taskq", "-A", "proj", "worker", "-D"])
+    monkeypatch.setattr(os, "execve", execute)
+    monkeypatch.setattr(sys, "argv", ["taskq", "-A", "proj", "worker", "-D"])
     return seen
 
 
@@ -276,7 +291,7 @@ def test_the_process_in_the_background_goes_on(monkeypatch: pytest.MonkeyPatch) 
 
 def test_root_and_pickle_do_not_go_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """As root, with pickle accepted, a worker does not start unless it is forced."""
-    monkeypatch.setattr(daemon.os, "getuid", lambda: 0)
+    monkeypatch.setattr(os, "getuid", lambda: 0)
     monkeypatch.delenv("C_FORCE_ROOT")
     app = FakeApp(accept_content=["json", "pickle"])
 
@@ -295,7 +310,7 @@ def test_user_and_mask_are_changed_before_anything_is_written(
     """Mask and user hold when the log is opened."""
     done: list[Any] = []
     app = FakeApp(worker_umask="027")
-    monkeypatch.setattr(module.os, "umask", lambda mask: done.append(("umask", mask)))
+    monkeypatch.setattr(os, "umask", lambda mask: done.append(("umask", mask)))
     monkeypatch.setattr(module, "become", lambda *who: done.append(("become", *who)))
     app.log.setup = lambda *_, **__: done.append("log")
 
