@@ -92,7 +92,7 @@ class PaperApp:
     """Ids count up; what is sent is a list of ``Call``."""
 
     def __init__(self, protocol: int = 2, **settings: Any) -> None:
-        self.main = "paper"
+        self.main: str | None = "paper"
         self.conf = SimpleNamespace(
             task_protocol=protocol,
             task_always_eager=False,
@@ -122,10 +122,12 @@ class PaperApp:
     def sig(self, name: str, *args: Any, **options: Any) -> Signature[Any]:
         return Signature(name, args, app=self, **options)
 
-    def AsyncResult(self, task_id: str, **kwargs: Any) -> Any:
+    def AsyncResult(self, task_id: str, **kwargs: Any) -> Any:  # noqa: N802 - Celery's name
         return PaperResult(task_id)
 
-    def GroupResult(self, group_id: str, results: Iterable[Any], parent: Any = None) -> Any:
+    def GroupResult(  # noqa: N802 - Celery's name
+        self, group_id: str, results: Iterable[Any], parent: Any = None
+    ) -> Any:
         return PaperGroupResult(group_id, list(results), parent)
 
     def send_task(self, name: str, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
@@ -147,7 +149,7 @@ def call_of(
     take = said.pop
     stamped = take("stamped_headers", None)
     stamps = {stamp: take(stamp) for stamp in stamped or ()}
-    reprs = {key: take(key) for key in ("argsrepr", "kwargsrepr") if key in said}
+    reprs: dict[str, Any] = {key: take(key) for key in ("argsrepr", "kwargsrepr") if key in said}
     call = Call(
         task=name,
         id=take("task_id", None) or new_id(),
