@@ -160,12 +160,16 @@ class KombuIntake(ABC, Generic[Handle]):
 
     def reconnect(self) -> None:
         """Try once to connect again and to consume as before."""
-        self._link.abandon()
-        self._open.clear()
-        self._inbox.clear()
+        self._drop()
         with self._translated():
             self._link.connect(Deadline(self._clock, CONNECT_TIMEOUT_S))
             self._begin()
+
+    def _drop(self) -> None:
+        """Forget the connection, and what it had given out."""
+        self._link.abandon()
+        self._open.clear()
+        self._inbox.clear()
 
     def close(self) -> None:
         """Hand back what is unsettled and unclaimed, and let go of the connection."""

@@ -8,11 +8,10 @@ away what is unacknowledged when they are closed.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Sequence
 from typing import Any, Final
-
-from kombu.transport import virtual
 
 from taskq.adapters.broker.kombu_entities import consumer_arguments
 from taskq.adapters.broker.kombu_intake import BATCH, KombuIntake, message_from
@@ -137,13 +136,21 @@ class VirtualIntake(KombuIntake[Any]):
     def close(self) -> None:
         """Put back what is open: the channels of some transports would drop it."""
         if self._link.channel is not None:
-            handles = list(self._open.values())
-            if _restores_at_front(self._link.channel):
-                handles.reverse()  # the oldest last, so that it comes out first
             with self._guarded():
-                for handle in handles:
-                    self._link.channel.basic_reject(handle, requeue=True)
+                self._put_back()
         super().close()
+
+    def _drop(self) -> None:
+        # A connection that works is given up by who calls ``reconnect`` for reasons of their own.
+        if self._link.channel is not None:
+            with contextlib.suppress(*self._link.failures):
+                self._put_back()
+        super()._drop()
+
+    def _put_back(self) -> None:
+        for handle in self._open.values():
+            self._link.channel.basic_reject(handle, requeue=True)
+        self._open.clear()
 
 
 def undecoded(base: Any) -> Any:
@@ -164,8 +171,3 @@ def undecoded(base: Any) -> Any:
             return {**super().serializable(), "headers": dict(self.headers)}
 
     return UndecodedMessage
-
-
-def _restores_at_front(channel: Any) -> bool:
-    own = getattr(type(channel), "_restore_at_beginning", None)
-    return own is not virtual.Channel._restore_at_beginning  # noqa: SLF001 - asks what a transport overrides

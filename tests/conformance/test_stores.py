@@ -1,0 +1,168 @@
+"""The promises of a result store, kept by each of them, and by the model of the simulation."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import fakeredis
+import pytest
+
+from taskq.adapters.broker.kombu import KombuBroker
+from taskq.adapters.clock import SystemClock
+from taskq.adapters.randomness import SystemRandomness
+from taskq.adapters.results.cache import MemoryStore
+from taskq.adapters.results.redis import RedisStore
+from taskq.adapters.results.rpc import RpcStore
+from taskq.ports import Clock, Place, Reading, ResultStore
+from taskq_testing.conformance.store import StoreSuite, StoreTraits
+from taskq_testing.sim.clock import Time
+from taskq_testing.sim.hands import Hands
+from taskq_testing.sim.randomness import Choices
+from taskq_testing.sim.scheduler import Scheduler
+from taskq_testing.sim.store import StoreEnd, StoreModel
+from taskq_testing.sim.trace import Trace
+
+NUMBERS = itertools.count(1)
+
+
+@dataclass
+class Rig:
+    """Stores that a function makes."""
+
+    make: Callable[[], ResultStore]
+    traits: StoreTraits = field(default_factory=StoreTraits)
+    clock: Clock = field(default_factory=SystemClock)
+    made: list[ResultStore] = field(default_factory=list)
+
+    def writer(self) -> ResultStore:
+        self.made.append(self.make())
+        return self.made[-1]
+
+    reader = writer
+
+    def reply_to(self) -> str | None:
+        return None
+
+    def unique(self, name: str) -> str:
+        return f"{name}-{next(NUMBERS)}"
+
+    def close(self) -> None:
+        for store in self.made:
+            store.close()
+
+
+class TestMemory(StoreSuite):
+    @pytest.fixture
+    def rig(self) -> Iterator[Rig]:
+        rig = Rig(lambda: MemoryStore("cache+memory://conformance", clock=SystemClock()))
+        yield rig
+        rig.close()
+
+
+class TestRedis(StoreSuite):
+    @pytest.fixture
+    def rig(self, redis_url: str) -> Iterator[Rig]:
+        rig = Rig(lambda: RedisStore(redis_url, clock=SystemClock()))
+        yield rig
+        rig.close()
+
+
+class TestRedisOnFake(StoreSuite):
+    @pytest.fixture
+    def rig(self) -> Iterator[Rig]:
+        server = fakeredis.FakeServer(version=(7,))
+        rig = Rig(
+            lambda: RedisStore(
+                "redis://fake:6379/0",
+                clock=SystemClock(),
+                client_factory=lambda: fakeredis.FakeRedis(server=server),
+            )
+        )
+        yield rig
+        rig.close()
+
+
+class Oids(threading.local):
+    """A reply queue for each thread."""
+
+    def __init__(self) -> None:
+        self.oid = SystemRandomness().uuid()
+
+
+@dataclass
+class RpcRig(Rig):
+    """Stores that answer by message."""
+
+    oids: Oids = field(default_factory=Oids)
+
+    def reader(self) -> ResultStore:
+        store = self.writer()
+        assert isinstance(store, RpcStore)
+        store.expect(self.oids.oid)
+        return store
+
+    def reply_to(self) -> str:
+        return self.oids.oid
+
+
+def rpc_rig(url: str) -> RpcRig:
+    oids = Oids()
+
+    def make() -> ResultStore:
+        broker = KombuBroker(
+            url,
+            clock=SystemClock(),
+            randomness=SystemRandomness(),
+            place=Place("here", 1),
+            heartbeat=None,
+        )
+        return RpcStore(broker, oid=lambda: oids.oid, clock=SystemClock())
+
+    traits = StoreTraits(groups=False, chords=False, shared=False)
+    return RpcRig(make, traits, oids=oids)
+
+
+class TestRpcOnMemory(StoreSuite):
+    @pytest.fixture
+    def rig(self) -> Iterator[Rig]:
+        rig = rpc_rig("memory://")
+        yield rig
+        rig.close()
+
+
+class TestRpcOnRabbitMQ(StoreSuite):
+    @pytest.fixture
+    def rig(self, amqp_url: str) -> Iterator[Rig]:
+        rig = rpc_rig(amqp_url)
+        yield rig
+        rig.close()
+
+
+class WorldClock:
+    """The time of a simulated world."""
+
+    def __init__(self, hands: Hands) -> None:
+        self._hands = hands
+
+    def read(self) -> Reading:
+        return Reading(self._hands.now_s(), self._hands.now_s())
+
+    def sleep(self, seconds: float) -> None:
+        self._hands.sleep(seconds)
+
+
+class TestModel(StoreSuite):
+    @pytest.fixture
+    def rig(self) -> Rig:
+        time = Time()
+        scheduler, trace = Scheduler(time, Choices(0)), Trace()
+        model = StoreModel(lambda: time.now_s)
+
+        def make() -> ResultStore:
+            hands = Hands("node", scheduler, trace)
+            return StoreEnd(model, hands, "redis", lambda _awaited: scheduler.sleep(0.01))
+
+        return Rig(make, StoreTraits(threads=False), WorldClock(Hands("c", scheduler, trace)))
