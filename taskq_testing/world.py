@@ -90,5 +90,5 @@ def worker_spec(
 def _queues(app: App, names: Sequence[str] | None) -> tuple[QueueSpec, ...]:
     # Not by ``Queues.select``: workers of several kinds may stand on one app here.
     if names is None:
-        return tuple(app.queues.consume_from.values())
-    return tuple(app.queues[name] for name in names)
+        return tuple(app.router.queues.consume_from.values())
+    return tuple(app.router.queues[name] for name in names)

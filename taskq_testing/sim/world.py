@@ -38,6 +38,9 @@ from taskq_testing.sim.trace import Record, Trace, Watch, clock_text
 QUIET_LIMIT_S: Final = 30 * 86400.0
 # Steps that one call may take: about a minute of real time.
 STEP_LIMIT: Final = 5_000_000
+# How often a client may wait in a quiet world.  It waits in slices of some seconds, and does not
+# say how long in all: after so many (hours of virtual time) it is clear that it has no limit.
+VAIN_WAITS: Final = 10_000
 CLIENT: Final = "client"
 
 
@@ -82,9 +85,10 @@ class SimWorld:
         self.store = StoreModel(lambda: self._time.now_s)
         self.stations: dict[str, Station] = {}
         self.workers: dict[str, WorkerNode] = {}
+        self._vain_waits = 0
         self._patches = Patches(self._scheduler, seed)
         self._base: Context = copy_context()
-        self._tokens: list[Token[Any]] = []
+        self._tokens: tuple[Token[Any], Token[Any]] | None = None  # while it is active
         self._client = Seat(self._station(CLIENT), codec)
 
     # -- beginning and end -------------------------------------------------------------------------
@@ -93,8 +97,7 @@ class SimWorld:
         self._patches.apply()
         self._base = copy_context()
         self._base.run(current.ports_here.set, ports_of_seat)
-        self._seat_token = SEAT.set(self._client)
-        self._ports_token = current.ports_here.set(ports_of_seat)
+        self._tokens = (SEAT.set(self._client), current.ports_here.set(ports_of_seat))
         return self
 
     def __exit__(
@@ -107,6 +110,8 @@ class SimWorld:
 
     def close(self) -> None:
         """The power goes off: whatever still runs is dropped where it is."""
+        if self._tokens is None:
+            return
         for node in self.workers.values():
             node.pool.close_loops()
         for process in self._scheduler.processes:
@@ -116,8 +121,10 @@ class SimWorld:
                 self._scheduler.drop(process)
         for station in self.stations.values():
             station.hands.let_go()
-        current.ports_here.reset(self._ports_token)
-        SEAT.reset(self._seat_token)
+        seat, ports = self._tokens
+        self._tokens = None
+        current.ports_here.reset(ports)
+        SEAT.reset(seat)
         self._patches.remove()
 
     # -- nodes -------------------------------------------------------------------------------------
@@ -333,11 +340,12 @@ class SimWorld:
         """The test waits for a result: run the world until there is news."""
         limit_s = awaited.timeout_s
         end_s = None if limit_s is None else self.now_s + limit_s
+        self._vain_waits = self._vain_waits + 1 if self.quiet else 0
         for _ in range(STEP_LIMIT):
             if awaited.there:
                 return
             next_s = None if self.quiet else self._scheduler.next_at_s()
-            if next_s is None and end_s is None:
+            if next_s is None and (end_s is None or self._vain_waits > VAIN_WAITS):
                 raise Stuck([*self._scheduler.stuck(), f"the test waits for {awaited}"], self.now_s)
             if end_s is not None and (next_s is None or next_s > end_s):
                 self._scheduler.run_until_s(end_s)

@@ -1,0 +1,202 @@
+"""Workers and their processes die, at any moment; what was promised holds."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from taskq_testing import World
+from taskq_testing.checks.registry import run_checks
+
+BROKERS = ["redis", "rabbitmq"]
+
+
+@pytest.mark.parametrize("broker", BROKERS)
+def test_a_late_task_of_a_killed_worker_ends_elsewhere(
+    app: Any, taskq_world: Callable[..., World], broker: str
+) -> None:
+    """Under late acks the broker gives the message to another worker."""
+
+    @app.task(acks_late=True)
+    def charge() -> str:
+        time.sleep(10)
+        return "charged"
+
+    world = taskq_world(app, broker=broker)
+    world.start_worker("w1")
+    result = charge.delay()
+    world.run_until(lambda: world.trace.count("task.start"))
+    world.start_worker("w2")
+    world.kill("w1")
+    world.run_until_quiet()
+
+    assert result.get() == "charged"
+    assert [record.node for record in world.trace.find("task.start")] == ["w1", "w2"]
+    assert run_checks(world) == []
+
+
+@pytest.mark.parametrize("broker", BROKERS)
+def test_an_early_task_never_begins_twice(
+    app: Any, taskq_world: Callable[..., World], broker: str
+) -> None:
+    """Under early acks, wherever the worker dies, a body begins at most once."""
+    for nth in range(1, 100):
+        world = taskq_world(app, broker=broker, seed=nth)
+        begun: list[int] = []
+
+        @app.task(name="early")
+        def early(number: int) -> None:
+            begun.append(number)
+            time.sleep(10)
+
+        world.start_worker("w1")
+        early.delay(1)
+        early.delay(2)
+        alive = all(world.step() for _ in range(nth))
+        if not alive:
+            world.close()
+            break
+        world.kill("w1")
+        world.start_worker("w2")
+        world.run_until_quiet()
+        findings = run_checks(world)
+        world.close()
+
+        assert sorted(set(begun)) == sorted(begun)
+        assert findings == []
+    else:
+        pytest.fail("the run has more steps than were tried")
+
+
+@pytest.mark.parametrize("broker", BROKERS)
+def test_killed_at_any_step_nothing_is_lost(
+    app: Any, taskq_world: Callable[..., World], broker: str
+) -> None:
+    """Under late acks, wherever in the run the worker dies, every task ends with its result."""
+
+    @app.task(acks_late=True)
+    def add(x: int, y: int) -> int:
+        time.sleep(1)
+        return x + y
+
+    @app.task(acks_late=True, bind=True)
+    def flaky(self: Any) -> str:
+        if self.request.retries == 0:
+            raise self.retry(countdown=5)
+        return "second time"
+
+    tried = 0
+    for steps in range(1, 1000):
+        world = taskq_world(app, broker=broker, seed=steps)
+        world.start_worker("w1")
+        results = [add.delay(1, 1), add.delay(2, 2), flaky.delay()]
+        alive = all(world.step() for _ in range(steps))
+        if not alive:
+            world.close()
+            break
+        world.kill("w1")
+        world.start_worker("w2")
+        world.run_until_quiet()
+        values = [result.get() for result in results]
+        findings = run_checks(world)
+        world.close()
+        tried += 1
+
+        assert values == [2, 4, "second time"], f"killed after {steps} steps"
+        assert findings == [], f"killed after {steps} steps"
+    assert tried > 30
+
+
+def test_finally_does_not_run_on_a_kill(app: Any, taskq_world: Callable[..., World]) -> None:
+    """A killed process runs nothing more: no ``finally``, no ``with``, not even when collected."""
+    seen: list[str] = []
+
+    @app.task(acks_late=True)
+    def careful() -> None:
+        try:
+            time.sleep(10)
+            seen.append("slept")
+        finally:
+            seen.append("finally")
+
+    world = taskq_world(app)
+    world.start_worker("w1")
+    careful.delay()
+    world.run_for(5)
+    world.kill("w1")
+    gc.collect()
+    world.run_until_quiet()
+    assert seen == []
+    world.close()
+    gc.collect()
+
+    assert seen == []
+
+
+def test_a_killed_process_is_noticed(app: Any, taskq_world: Callable[..., World]) -> None:
+    """The worker lives on: late tasks come again, early ones end as failed."""
+
+    @app.task(acks_late=True)
+    def late() -> str:
+        time.sleep(10)
+        return "done"
+
+    @app.task
+    def early() -> None:
+        time.sleep(10)
+
+    world = taskq_world(app)
+    world.start_worker("w1", slots=2)
+    again, lost = late.delay(), early.delay()
+    world.run_for(5)
+    world.kill_process_of(again.id)
+    world.kill_process_of(lost.id)
+    world.run_until_quiet()
+
+    assert again.get() == "done"
+    assert lost.state == "FAILURE"
+    assert type(lost.result).__name__ == "WorkerLostError"
+    assert run_checks(world) == []
+
+
+def test_a_body_that_exits_takes_its_process_with_it(
+    app: Any, taskq_world: Callable[..., World]
+) -> None:
+    """``os._exit`` and the like are a lost process to the worker."""
+
+    @app.task(bind=True, acks_late=True, max_retries=0)
+    def quits(self: Any) -> str:
+        if not self.request.delivery_info["redelivered"]:
+            world.kill_process_of(self.request.id)
+        return "second time"
+
+    world = taskq_world(app)
+    world.start_worker("w1")
+
+    assert quits.delay().get() == "second time"
+
+
+def test_a_node_may_die_by_its_own_hand(app: Any, taskq_world: Callable[..., World]) -> None:
+    """A body that kills its machine does nothing after it."""
+    seen: list[str] = []
+
+    @app.task(acks_late=True)
+    def bomb() -> None:
+        if "w1" in world.workers:
+            world.kill("w1")
+        seen.append("lived")
+
+    world = taskq_world(app)
+    world.start_worker("w1")
+    world.start_worker("w2", queues=["other"])
+    bomb.delay()
+    world.run_for(5)
+    assert seen == []
+    world.start_worker("w3")
+    world.run_until_quiet()
+
+    assert seen == ["lived"]
