@@ -39,7 +39,7 @@ def _add_single(app: Tasking) -> None:
             clean_up()
 
     @app.task(name="celery.accumulate", bind=True, shared=False)
-    def accumulate(_self: Any, *args: Any, **kwargs: Any) -> Any:
+    def accumulate(_self: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Hand on what it is given, or one of it."""
         index = kwargs.get("index")
         return args if index is None else args[index]
@@ -66,19 +66,19 @@ def _add_canvases(app: Tasking) -> None:
         return make_chunks(maybe_signature(task, app=app), it, n, app=app).apply_async()
 
     @app.task(name="celery.group", bind=True, shared=False)
-    def group(_self: Any, tasks: Any, *_rest: Any, **_options: Any) -> Any:
+    def group(_self: Any, /, tasks: Any, *_rest: Any, **_options: Any) -> Any:
         """Send the members."""
         return make_group([maybe_signature(each, app=app) for each in tasks], app=app).apply_async()
 
     @app.task(name="celery.chain", bind=True, shared=False)
-    def chain(_self: Any, tasks: Any, **_options: Any) -> Any:
+    def chain(_self: Any, /, tasks: Any, **_options: Any) -> Any:
         """Send the steps."""
         return make_chain(
             *[maybe_signature(each, app=app) for each in tasks], app=app
         ).apply_async()
 
     @app.task(name="celery.chord", bind=True, shared=False, ignore_result=False)
-    def chord(_self: Any, header: Any, body: Any, **_options: Any) -> Any:
+    def chord(_self: Any, /, header: Any, body: Any, **_options: Any) -> Any:
         """Send header and body."""
         return make_chord(header, body, app=app).apply_async()
 
@@ -96,6 +96,7 @@ def _add_chord_unlock(app: Tasking) -> None:
     )
     def chord_unlock(
         self: Any,
+        /,
         group_id: str,
         callback: Any,
         interval: float | None = None,

@@ -44,18 +44,18 @@ class Decorator(Protocol):
 
 
 class BoundDecorator(Protocol):
-    """The same with ``bind=True``: the first parameter is the task, and is not sent."""
+    """The same with ``bind=True``: the first parameter is the task, and is not sent.
+
+    To mypy with ``--extra-checks`` a function with ``**kwargs`` fits only if it is written
+    ``def fun(self, /, **kwargs)``, since else one of them might be called ``self``.
+    """
 
     @overload
-    def __call__(  # type: ignore[overload-overlap]  # see the last one
+    def __call__(
         self, fun: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]], /
     ) -> Task[P, R]: ...
     @overload
     def __call__(self, fun: Callable[Concatenate[Any, P], R], /) -> Task[P, R]: ...
-    # A function with **kwargs is none of the above to a type checker: one of them may be called
-    # like its first parameter; mypy says that this is never matched, and matches it.
-    @overload
-    def __call__(self, fun: Callable[..., R], /) -> Task[..., R]: ...  # type: ignore[overload-cannot-match]  # see above
 
 
 class Tasking(Configured):
