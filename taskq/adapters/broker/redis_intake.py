@@ -36,7 +36,6 @@ from taskq.adapters.broker.redis_wire import (
     returned,
 )
 from taskq.adapters.results.redis import RedisStore
-from taskq.adapters.results.redis_records import ResultWrite
 from taskq.ports import (
     Clock,
     Completion,
@@ -162,7 +161,10 @@ class RedisIntake:
     def settle(self, settlements: Sequence[Settlement]) -> None:
         """Carry out the verdicts, in order.  CLAIM has taken effect when this returns."""
         with self._speaking() as link:
-            self._lease.do(link, [one for each in settlements for one in self._verdict(each)])
+            held = self._lease.held
+            self._lease.do(
+                link, [self._verdict(one, held[one.tag]) for one in settlements if one.tag in held]
+            )
 
     def commit(self, completions: Sequence[Completion], store: ResultStore) -> None:
         """Publish follow-ups, store results, settle; one atomic step if the store is here too."""
@@ -373,35 +375,29 @@ class RedisIntake:
 
     # -- settling --------------------------------------------------------------------------------
 
-    def _verdict(self, settlement: Settlement) -> Iterator[Operation]:
-        """Say what is to be done; nothing for what is not (any more) in the lease."""
-        held = self._lease.held.get(settlement.tag)
-        if held is not None:
-            yield self._operation(Completion(settlement=settlement), None, held)
+    def _verdict(self, settlement: Settlement, held: Held | None) -> Operation:
+        """Say what is to be done with one tag; nothing is pushed for what is not ours any more."""
+        tag, verdict = settlement.tag, settlement.verdict
+        if verdict is Verdict.CLAIM:
+            return Operation("C", tag)
+        operation = Operation(self._lease.mode(tag), tag)
+        if verdict is not Verdict.ACK and held is not None:
+            operation.pushes = (self._push_of(settlement, held),)
+        return operation
 
-    def _operation(
-        self,
-        completion: Completion,
-        store: RedisStore | None,
-        held: Held | None = None,
-    ) -> Operation:
-        results: tuple[ResultWrite, ...] = ()
-        if completion.result is not None:
-            assert store is not None, "results ride only with the store at this place"
-            results = (store.write_of(completion.result),)
-        outgoing = completion.follow_ups
-        texts = tuple(self._routes.envelope(one) for one in outgoing)
+    def _operation(self, completion: Completion, store: RedisStore | None) -> Operation:
         settlement = completion.settlement
         if settlement is None:
-            return Operation("N", None, outgoing, texts, (), results)
-        tag = settlement.tag
-        if settlement.verdict is Verdict.CLAIM:
-            return Operation("C", tag, outgoing, texts, (), results)
-        held = held or self._lease.held.get(tag)
-        pushes: tuple[Push, ...] = ()
-        if held is not None and settlement.verdict is not Verdict.ACK:
-            pushes = (self._push_of(settlement, held),)
-        return Operation(self._lease.mode(tag), tag, outgoing, texts, pushes, results)
+            operation = Operation("N")
+        else:
+            operation = self._verdict(settlement, self._lease.held.get(settlement.tag))
+        if completion.follow_ups:
+            operation.outgoing = completion.follow_ups
+            operation.texts = tuple(self._routes.envelope(one) for one in completion.follow_ups)
+        if completion.result is not None:
+            assert store is not None, "results ride only with the store at this place"
+            operation.results = (store.write_of(completion.result),)
+        return operation
 
     def _push_of(self, settlement: Settlement, held: Held) -> Push:
         if settlement.verdict is Verdict.REQUEUE:
