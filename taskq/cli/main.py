@@ -95,7 +95,7 @@ def _show_version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> 
     type=click.Path(exists=True, file_okay=False),
     help="Directory to change to before anything is loaded.",
 )
-@click.option("-C", "--no-color", is_flag=True, envvar="NO_COLOR", help="No colours.")
+@click.option("-C", "--no-color", is_flag=True, help="No colours (or set NO_COLOR).")
 @click.option("-q", "--quiet", is_flag=True, help="Say only what was asked for.")
 @click.option(
     "--version",
@@ -128,7 +128,8 @@ def taskq(ctx: click.Context, /, workdir: str | None, **options: Any) -> None:
         os.environ["CELERY_SKIP_CHECKS"] = "true"
     ctx.obj = CLIContext(
         app=options["app"],
-        no_color=options["no_color"],
+        # Any value that is not empty counts, also one that is no truth value.
+        no_color=options["no_color"] or bool(os.environ.get("NO_COLOR")),
         workdir=workdir,
         quiet=options["quiet"],
     )

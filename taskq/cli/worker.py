@@ -27,6 +27,7 @@ from taskq.cli.params import (
     AUTOSCALE,
     COMMA_SEPARATED_LIST,
     CONCURRENCY,
+    LEVELS,
     LOG_LEVEL,
     NODE_NAME,
 )
@@ -47,7 +48,12 @@ OWN: Final = frozenset({"detach", "uid", "gid", "umask", "executable", "pidfile"
 @click.option("-D", "--detach", is_flag=True, help="Run in the background.")
 @click.option("-S", "--statedb", type=click.Path(), help="File that keeps revoked ids.")
 @click.option(
-    "-l", "--loglevel", type=LOG_LEVEL, default="WARNING", help="The least loud lines to log."
+    "-l",
+    "--loglevel",
+    type=LOG_LEVEL,
+    default="WARNING",
+    metavar="LEVEL",
+    help=f"The least loud lines to log: {', '.join(LEVELS)}.",
 )
 @click.option(
     "-O",

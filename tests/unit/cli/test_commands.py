@@ -6,6 +6,7 @@ import code
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -15,6 +16,7 @@ from click.testing import CliRunner, Result
 
 from taskq.cli import call, purge, report, result, shell
 from taskq.cli.context import CLIContext
+from taskq.cli.errors import CommandError
 from taskq.cli.nodenames import expand, node_name
 from taskq.cli.params import (
     AUTOSCALE,
@@ -26,6 +28,7 @@ from taskq.cli.params import (
     LOG_LEVEL,
 )
 from taskq.current import forget_app, set_current_app
+from taskq.errors import ImproperlyConfigured
 
 from .helpers import FakeApp
 
@@ -253,15 +256,37 @@ def test_file_names_may_have_parts_of_the_name_of_the_node() -> None:
 # -- the context ---------------------------------------------------------------------------------
 
 
-def test_without_a_name_the_current_app_is_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_name_the_current_app_is_meant() -> None:
     """A program that made an app before it called a command means that one."""
     app: Any = FakeApp()
     set_current_app(app)
     try:
         assert CLIContext().app is app
     finally:
-        monkeypatch.undo()
         forget_app(app)
+
+
+def test_a_name_is_looked_up_when_the_app_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Making a context loads nothing; asking it for the app does."""
+    monkeypatch.chdir(tmp_path)
+    context = CLIContext(app="no_such_app")
+
+    with pytest.raises(CommandError, match="cannot find the app 'no_such_app'"):
+        _ = context.app
+
+
+def test_without_any_app_there_is_advice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no app was named and none was made, the error says how to name one."""
+
+    def refuse() -> None:
+        raise ImproperlyConfigured("there is no current app")
+
+    monkeypatch.setattr("taskq.current.get_current_app", refuse)
+
+    with pytest.raises(CommandError, match="taskq -A proj worker"):
+        _ = CLIContext().app
 
 
 def test_a_context_speaks_in_colour_if_it_may(capsys: pytest.CaptureFixture[str]) -> None:

@@ -162,6 +162,25 @@ def test_the_own_options_reach_the_command(
     assert os.environ["CELERY_SKIP_CHECKS"] == "true"
 
 
+def test_no_color_means_what_everybody_means_by_it(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NO_COLOR counts as soon as it is not empty."""
+    seen: list[bool] = []
+
+    @click.command("look")
+    @click.pass_obj
+    def look(context: CLIContext) -> None:
+        seen.append(context.no_color)
+
+    monkeypatch.setitem(program.taskq.commands, "look", look)
+    for value in ("", "please"):
+        monkeypatch.setenv("NO_COLOR", value)
+        assert run("look")[0] == 0
+
+    assert seen == [False, True]
+
+
 def test_options_can_be_given_in_the_environment(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """CELERY_<COMMAND>_<OPTION> gives an option."""
     monkeypatch.setenv("CELERY_WORKER_CONCURRENCY", "many")
