@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import taskq
 from taskq import current, signals
 from taskq.app.log import (
     LINES,
@@ -282,3 +284,16 @@ def test_the_default_logger_is_that_of_taskq(log: Logging) -> None:
     stdout, stderr = sys.stdout, sys.stderr
     log.redirect_stdouts_to_logger(get_logger("x"), stdout=False, stderr=False)
     assert (sys.stdout, sys.stderr) == (stdout, stderr)
+
+
+def test_every_line_that_anybody_says_is_in_the_table() -> None:
+    """Core, runtime and pools say nothing in words of their own."""
+    package = Path(taskq.__file__).parent
+    said = {
+        what
+        for path in package.rglob("*.py")
+        for what in re.findall(r"[sS]ay\(\s*Level\.\w+,\s*\"([^\"]+)\"", path.read_text("utf-8"))
+    }
+
+    assert said
+    assert said <= set(LINES)
