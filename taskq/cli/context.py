@@ -21,13 +21,21 @@ class CLIContext:
         no_color: bool = False,
         workdir: str | None = None,
         quiet: bool = False,
+        config: str | None = None,
     ) -> None:
         self._said = app  # the app itself, or how it was named, or nothing
+        self._config = config  # the configuration that was named; it replaces the app's own
         self.no_color, self.workdir, self.quiet = no_color, workdir, quiet
 
     @cached_property
     def app(self) -> Any:
         """The app that ``-A`` names, else the current one; loaded when a command asks for it."""
+        app = self._find()
+        if self._config:
+            app.config_from_object(self._config)
+        return app
+
+    def _find(self) -> Any:
         if self._said is not None and not isinstance(self._said, str):
             return self._said
         if self._said:

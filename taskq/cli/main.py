@@ -132,6 +132,7 @@ def taskq(ctx: click.Context, /, workdir: str | None, **options: Any) -> None:
         no_color=options["no_color"] or bool(os.environ.get("NO_COLOR")),
         workdir=workdir,
         quiet=options["quiet"],
+        config=options["config"],
     )
 
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import click
@@ -27,6 +27,7 @@ from taskq.cli.params import (
     JSON_ARRAY,
     LOG_LEVEL,
 )
+from taskq.conf import Settings
 from taskq.current import forget_app, set_current_app
 from taskq.errors import ImproperlyConfigured
 
@@ -275,6 +276,16 @@ def test_a_name_is_looked_up_when_the_app_is_needed(
 
     with pytest.raises(CommandError, match="cannot find the app 'no_such_app'"):
         _ = context.app
+
+
+def test_a_configuration_that_is_named_replaces_the_apps_own() -> None:
+    """--config is for this one run, whatever the app says."""
+    app = SimpleNamespace(conf=Settings())
+    app.config_from_object = app.conf.config_from_object
+    app.config_from_object({"worker_pool": "solo"})
+
+    with pytest.raises(ImproperlyConfigured, match="no_such_config"):
+        CLIContext(app=app, config="no_such_config").app.conf.finalize()
 
 
 def test_without_any_app_there_is_advice(monkeypatch: pytest.MonkeyPatch) -> None:
