@@ -102,8 +102,8 @@ def amqp_url(rabbitmq_server: RabbitMQServer | GivenServer) -> str:
 
 @pytest.fixture
 def redis_server_of_its_own() -> Iterator[PrivateServer]:
-    """Return a private Redis that the test may stop, kill and start."""
-    yield from _started(RedisServer)
+    """Return a private Redis with its data on disk, which the test may stop, kill and start."""
+    yield from _started(lambda: RedisServer(durable=True))
 
 
 @pytest.fixture

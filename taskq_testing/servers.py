@@ -208,9 +208,10 @@ class PrivateServer(ABC):
 
 
 class RedisServer(PrivateServer):
-    """A private Redis that keeps nothing on disk."""
+    """A private Redis; a durable one survives its own end, as a production server should."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = False) -> None:
+        self._durable = durable
         self._program = shutil.which("redis-server")
         if self._program is None:
             raise ProgramMissingError("redis-server", "apt install redis-server")
@@ -235,7 +236,8 @@ class RedisServer(PrivateServer):
             "bind": "127.0.0.1",
             "dir": str(self.folder),
             "save": "",
-            "appendonly": "no",
+            "appendonly": "yes" if self._durable else "no",
+            "appendfsync": "always",
             "daemonize": "no",
         }
         command = [word for name, value in options.items() for word in (f"--{name}", value)]

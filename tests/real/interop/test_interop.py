@@ -12,7 +12,7 @@ import pytest
 from tests.real.workers import worker
 
 HERE = Path(__file__).parent
-CELERY = "celery==5.7.0"
+CELERY = "celery[redis]==5.7.0"
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +24,7 @@ def celery_python(tmp_path_factory: pytest.TempPathFactory) -> str:
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     python = str(folder / "bin" / "python")
     subprocess.run(
-        [python, "-m", "pip", "install", "-q", CELERY, "redis", "hiredis"], check=True, timeout=600
+        [python, "-m", "pip", "install", "-q", CELERY, "hiredis"], check=True, timeout=600
     )
     return python
 
