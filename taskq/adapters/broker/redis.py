@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from taskq.adapters.broker.errors import BrokerError
+from taskq.adapters.broker.kombu_publish import send_by_users_link
 from taskq.adapters.broker.redis_intake import RedisIntake
 from taskq.adapters.broker.redis_link import ANY, FINAL, LOST, Link, LinkPool
 from taskq.adapters.broker.redis_routes import Routes, UnroutableError
@@ -70,7 +71,11 @@ class RedisBroker:
     def publish(self, messages: Sequence[Outgoing]) -> None:
         """Hand over; when it returns the broker has them."""
         for start in range(0, len(messages), PIPELINE):
-            self._publish(messages[start : start + PIPELINE])
+            batch = messages[start : start + PIPELINE]
+            if any(one.options.link is not None for one in batch):
+                self._publish_by_link(batch)
+            else:
+                self._publish(batch)
 
     def consume(self, queues: Sequence[QueueSpec], node: str) -> RedisIntake:
         """Begin to take from queues, on behalf of the named node."""
@@ -116,6 +121,14 @@ class RedisBroker:
     def close(self) -> None:
         """Let go of connections."""
         self._pool.close()
+
+    def _publish_by_link(self, messages: Sequence[Outgoing]) -> None:
+        """A user's own kombu producer or connection is used as it is, message by message."""
+        for one in messages:
+            if one.options.link is None:
+                self._publish([one])
+            else:
+                send_by_users_link([one], one.options.link)
 
     def _publish(self, messages: Sequence[Outgoing]) -> None:
         policy, timeout_s = _strictest(messages)

@@ -9,7 +9,15 @@ import kombu as untyped_kombu
 import pytest
 
 from taskq.adapters.broker.redis import RedisBroker
-from taskq.ports import ExchangeSpec, Message, Outgoing, QueueSpec, Settlement, Verdict
+from taskq.ports import (
+    ExchangeSpec,
+    Message,
+    Outgoing,
+    PublishOptions,
+    QueueSpec,
+    Settlement,
+    Verdict,
+)
 from tests.real.redis.conftest import ids, make_broker, queue, receive_within
 
 kombu: Any = untyped_kombu  # it exports its names in a way that a type checker cannot see
@@ -168,4 +176,16 @@ def test_options_mean_the_same_on_both_sides(redis_url: str, side: str) -> None:
                 {}, exchange=theirs.exchange, routing_key="q", declare=[theirs], priority=7
             )
             assert len(receive_within(broker.consume([queue("q")], "w1"), 5)) == 1
+    broker.close()
+
+
+def test_a_users_own_producer_is_used(redis_url: str, link: Any) -> None:
+    """A message with a kombu producer goes by that one, not by our connections."""
+    broker = make_broker(redis_url.replace("/0", "/1"))
+    message = Message({"id": "1"}, b"1", "application/json", "utf-8")
+    options = PublishOptions(link=link.Producer())
+    broker.publish([Outgoing(message, "", "q", options=options)])
+
+    assert broker.length("q") == 0
+    assert [m.headers["id"] for m in heard(link, [kombu.Queue("q", kombu.Exchange("q"), "q")], 1)]
     broker.close()
