@@ -56,10 +56,9 @@ class chain(Composite[Any]):  # noqa: N801 - Celery's name
         """Send it; nothing comes of an empty chain."""
         return self.apply_async(args, kwargs)
 
-    @property
-    def app(self) -> Any:
-        """The app that it is sent with."""
-        return self._app or (self.tasks[0].app if self.tasks else super().app)
+    def _parts(self) -> list[Any]:
+        steps: list[Any] = self.tasks
+        return steps
 
     def unchain_tasks(self) -> list[Signature[Any]]:
         """Return its steps as copies that say what the chain as a whole said."""
@@ -96,6 +95,7 @@ class chain(Composite[Any]):  # noqa: N801 - Celery's name
         group_index: int | None = None,
     ) -> Any:
         """Fix the ids of all steps; the place in a group is that of the last one."""
+        self._give_app(self._known_app())
         result: Any = None
         for step in self.tasks:
             before = result

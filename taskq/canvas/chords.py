@@ -64,14 +64,8 @@ class chord(Composite[Any]):  # noqa: N801 - Celery's name
         """Send it, with another body if one is given."""
         return self.apply_async((), {} if body is None else {"body": body}, **options)
 
-    @property
-    def app(self) -> Any:
-        """The app that it is sent with."""
-        if self._app is not None:
-            return self._app
-        if len(self.tasks):
-            return self.tasks.app
-        return super().app if self.body is None else self.body.app
+    def _parts(self) -> list[Any]:
+        return [self.tasks] if self.body is None else [self.tasks, self.body]
 
     # -- sending ---------------------------------------------------------------------------------
 
@@ -103,7 +97,7 @@ class chord(Composite[Any]):  # noqa: N801 - Celery's name
         self, args: tuple[Any, ...], kwargs: dict[str, Any], said: dict[str, Any]
     ) -> Unfolded:
         """Open the chord, and send the header."""
-        header, body, given = self._parts(kwargs)
+        header, body, given = self._given(kwargs)
         header_id, body_id = self._ids(said.pop("task_id", None))
         if body is None:
             unfolded: Unfolded = header.unfold(args, given, task_id=header_id, **said)
@@ -123,7 +117,7 @@ class chord(Composite[Any]):  # noqa: N801 - Celery's name
         link_results(result, sent.result)
         return Unfolded((OpenChord(header_id, leaves(header)), *sent.operations), result)
 
-    def _parts(self, kwargs: Mapping[str, Any] | None) -> tuple[Any, Any, dict[str, Any]]:
+    def _given(self, kwargs: Mapping[str, Any] | None) -> tuple[Any, Any, dict[str, Any]]:
         """Return header, body, and what is given to the members of the header."""
         given = {**self.kwargs["kwargs"], **(kwargs or {})}
         other = given.pop("body", None)
@@ -159,6 +153,7 @@ class chord(Composite[Any]):  # noqa: N801 - Celery's name
         group_index: int | None = None,
     ) -> Any:
         """Fix the ids of header and body; the place in a group is that of the body."""
+        self._give_app(self._known_app())
         header_result = self.tasks.freeze(root_id=root_id, parent_id=parent_id)
         self.options["task_id"] = self.tasks.options["task_id"]
         if self.body is None:
@@ -179,7 +174,7 @@ class chord(Composite[Any]):  # noqa: N801 - Celery's name
     ) -> Any:
         """Run header and body here."""
         named = dict(kwargs or {}) if body is None else {**(kwargs or {}), "body": body}
-        header, last, given = self.clone()._parts(named)  # noqa: SLF001 - its own copy
+        header, last, given = self.clone()._given(named)  # noqa: SLF001 - its own copy
         said = merged_stamps({k: v for k, v in self.options.items() if k != "task_id"}, options)
         if last is None:
             return header.apply(self._in_front(args), given, **said)

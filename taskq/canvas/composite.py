@@ -6,7 +6,7 @@ Each kind says in ``unfold`` which messages it comes to; here that list is carri
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from taskq.canvas.signature import Signature, listed
@@ -43,6 +43,7 @@ class Composite(Signature[R]):
     ) -> Unfolded:
         """Say what ``apply_async`` with these arguments would do; this is not changed."""
         own: Any = self.clone()
+        own._give_app(self._known_app())  # noqa: SLF001 - its own copy
         said = merged_stamps(own.options, options)
         unfolded: Unfolded = own._come_apart(own._in_front(args), dict(kwargs or {}), said)  # noqa: SLF001 - its own copy
         return unfolded
@@ -52,6 +53,23 @@ class Composite(Signature[R]):
         self, args: tuple[Any, ...], kwargs: dict[str, Any], said: dict[str, Any]
     ) -> Unfolded:
         """Do what ``unfold`` says, on a copy that may be changed; ``said`` are all options."""
+
+    @abstractmethod
+    def _parts(self) -> Iterable[Any]:
+        """Return the signatures that this is made of."""
+
+    def _known_app(self) -> Any:
+        known = self._app
+        for part in () if known is not None else self._parts():
+            known = part._known_app()  # noqa: SLF001 - the same class
+            if known is not None:
+                break
+        return known
+
+    def _give_app(self, app: Any) -> None:
+        super()._give_app(app)
+        for part in self._parts():
+            part._give_app(app)  # noqa: SLF001 - the same class
 
     def _in_front(self, args: Sequence[Any] | None) -> tuple[Any, ...]:
         """Put a call's args in front of its own."""

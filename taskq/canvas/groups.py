@@ -48,10 +48,9 @@ class group(Composite[list[Any]]):  # noqa: N801 - Celery's name
     def __bool__(self) -> bool:
         return True
 
-    @property
-    def app(self) -> Any:
-        """The app that it is sent with."""
-        return self._app or (self.tasks[0].app if self.tasks else super().app)
+    def _parts(self) -> list[Any]:
+        members: list[Any] = self.tasks
+        return members
 
     # -- sending ---------------------------------------------------------------------------------
 
@@ -107,6 +106,7 @@ class group(Composite[list[Any]]):  # noqa: N801 - Celery's name
         group_index: int | None = None,
     ) -> Any:
         """Fix the ids of all members and number them; nested groups become members."""
+        self._give_app(self._known_app())
         self.tasks = list(_flat(self.tasks))
         options = self.options
         own_id = options["task_id"] = _id or options.get("task_id") or self.app.new_id()
@@ -125,7 +125,8 @@ class group(Composite[list[Any]]):  # noqa: N801 - Celery's name
     ) -> Any:
         """Run all members here."""
         said = merged_stamps(self.options, options)
-        take(said, "group_id", "chord", "group_index", "chain", *_ITS_OWN[1:])
+        take(said, "group_id", "chord", "group_index", "chain", "reply_to")
+        said.update(take(said, "root_id", "parent_id"))
         own_id = said.pop("task_id", None) or self.app.new_id()
         given = self._in_front(args)
         members = _flat([member.clone() for member in self.tasks])

@@ -83,13 +83,19 @@ class chunks(Composite[list[Any]]):  # noqa: N801 - Celery's name
         """Send the items in parts."""
         return cls(task, it, n, app=app)()
 
+    def _parts(self) -> list[Any]:
+        return [self.kwargs["task"]]
+
+    def _adopt(self) -> None:
+        self.kwargs["task"] = maybe_signature(self.kwargs["task"], app=self._app)
+
     def group(self) -> group:
         """Make the group that it stands for."""
         task, items = self.kwargs["task"], iter(self.kwargs["it"])
         parts = _parts(items, self.kwargs["n"])
         return group(
-            [xstarmap(task, part, app=self._app) for part in parts],
-            app=self._app,
+            [xstarmap(task, part, app=self._known_app()) for part in parts],
+            app=self._known_app(),
             options=self.options,
         )
 

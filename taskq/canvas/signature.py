@@ -11,7 +11,19 @@ itself but asks the task or the app to.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Final, Generic, Protocol, Self, TypeAlias, TypeVar, cast, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Final,
+    Generic,
+    Protocol,
+    Self,
+    TypeAlias,
+    TypeVar,
+    cast,
+    overload,
+)
 
 from taskq.canvas.joining import join
 from taskq.canvas.stamping import StampingVisitor, merged_stamps, with_stamps
@@ -34,7 +46,13 @@ __all__ = [
     "task_name_from",
 ]
 
-R = TypeVar("R")
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar as TypeVarWithDefault
+
+    # For type checkers only: the interpreter knows defaults from 3.13 on.
+    R = TypeVarWithDefault("R", default=Any)
+else:
+    R = TypeVar("R")
 S = TypeVar("S")
 R_co = TypeVar("R_co", covariant=True)
 # Named here: in the class body ``type`` is a property.
@@ -395,10 +413,14 @@ class Signature(dict[str, Any], Generic[R]):
         if not isinstance(other, Signature):
             # Not left to the other side: a dictionary would quietly take the signature apart.
             raise TypeError(
-                f"only a signature can follow a signature, not {type(other).__name__}; "
+                f"only a signature can follow a signature, not {type_name(other)}; "
                 "write task.s() instead of task"
             )
         return join(self, other, self.TYPES)
+
+    def __ror__(self, other: Any) -> Any:
+        """Refuse what is no signature; signatures are joined by ``__or__``."""
+        raise TypeError(f"a signature can follow a signature, not {type_name(other)}")
 
     __ior__ = __or__  # type: ignore[assignment]  # the dictionary's own would write into this
 
@@ -407,7 +429,16 @@ class Signature(dict[str, Any], Generic[R]):
     @property
     def app(self) -> Any:
         """The app that it is sent with."""
-        return app_or_default(self._app)
+        return app_or_default(self._known_app())
+
+    def _known_app(self) -> Any:
+        """Return the app that it was given; None means the current one, whichever that is."""
+        return self._app
+
+    def _give_app(self, app: Any) -> None:
+        """Give it, and all that it consists of, an app, where it has none."""
+        if self._app is None:
+            self._app = app
 
     @property
     def type(self) -> Any:
@@ -452,11 +483,24 @@ class Signature(dict[str, Any], Generic[R]):
         return self.reprcall()
 
 
+def type_name(value: Any) -> str:
+    """Name the type of a value, for messages."""
+    return type(value).__name__
+
+
 def reprcall(name: str, args: Iterable[Any] = (), kwargs: Mapping[str, Any] | None = None) -> str:
     """Show a call as it would be written, bounded in length."""
-    shown = [safe_repr(arg) for arg in args]
-    shown += [f"{key}={safe_repr(value)}" for key, value in (kwargs or {}).items()]
+    shown = [_shown(arg) for arg in args]
+    shown += [f"{key}={_shown(value)}" for key, value in (kwargs or {}).items()]
     return f"{name}({', '.join(shown)})"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Signature):
+        return repr(value)
+    if isinstance(value, list) and any(isinstance(each, Signature) for each in value):
+        return f"[{', '.join(map(_shown, value))}]"
+    return safe_repr(value)
 
 
 def copied(value: Any) -> Any:
@@ -507,8 +551,8 @@ def maybe_signature(d: Any, app: Any = None, clone: bool = False) -> Any:
         found = Signature.from_dict(d, app=app)
     else:
         return d
-    if app is not None and found._app is None:  # noqa: SLF001 - this module owns it
-        found._app = app  # noqa: SLF001 - this module owns it
+    if app is not None:
+        found._give_app(app)  # noqa: SLF001 - this module owns it
     return found
 
 

@@ -177,6 +177,7 @@ def call_of(
         reply_to=take("reply_to", None) or REPLY_TO,
         correlation_id=take("correlation_id", None),
         priority=take("priority", 0),
+        delivery_mode=take("delivery_mode", 2),
         expiration_ms=take("expiration_ms", None),
         properties=reprs,
         **reprs,
@@ -188,6 +189,7 @@ def call_of(
         "producer",
         "serializer",
         "compression",
+        "countdown",
     ):
         take(routing, None)
     assert not said, f"options that no app would understand: {said}"

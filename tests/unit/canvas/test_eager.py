@@ -14,7 +14,7 @@ from tests.unit.canvas.paper_app import PaperApp
 def app() -> PaperApp:
     app = PaperApp()
     app.task("add")
-    app.task("total", lambda values: sum(values))
+    app.task("total", sum)
     app.task("fail", lambda *args: 1 / 0)
     app.task("celery.starmap", lambda task, it: [sum(args) for args in it])
     app.task("celery.map", lambda task, it: list(it))

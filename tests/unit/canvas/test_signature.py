@@ -41,9 +41,11 @@ PLAIN = st.builds(
 )
 ANY = st.recursive(
     PLAIN,
-    lambda inner: st.lists(inner, max_size=3).map(group)
-    | st.lists(inner, max_size=3).map(lambda steps: chain(steps))
-    | st.tuples(st.lists(inner, max_size=2), inner).map(lambda pair: chord(*pair)),
+    lambda inner: (
+        st.lists(inner, max_size=3).map(group)
+        | st.lists(inner, max_size=3).map(chain)
+        | st.tuples(st.lists(inner, max_size=2), inner).map(lambda pair: chord(*pair))
+    ),
     max_leaves=6,
 )
 
@@ -110,7 +112,6 @@ def test_keys_are_attributes() -> None:
 
     assert (sig["options"], sig["immutable"], sig["args"]) == ({"task_id": "1"}, True, (4,))
     assert (sig.parent_id, sig.root_id) == (None, None)
-    assert Signature.id is not None
 
 
 def test_data_from_elsewhere_is_completed_and_not_shared() -> None:
@@ -354,9 +355,11 @@ def test_links_are_found_at_all_depths() -> None:
 
 @pytest.mark.parametrize("other", [{}, {"task": "t"}, 5, "t"])
 def test_only_signatures_can_follow(other: Any) -> None:
-    """A dictionary would quietly take the signature apart."""
+    """On either side; a dictionary would quietly take the signature apart."""
     with pytest.raises(TypeError, match="only a signature can follow a signature"):
         Signature("t") | other
+    with pytest.raises(TypeError, match="a signature can follow a signature, not"):
+        other | Signature("t")
 
 
 def test_joining_in_place_makes_a_new_one() -> None:

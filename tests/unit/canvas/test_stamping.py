@@ -25,14 +25,14 @@ class Recorder(StampingVisitor):
 
     def on_group_start(self, group: Any, **headers: Any) -> dict[str, Any]:
         self.calls.append("group start")
-        return {"group": 1}
+        return {"in_group": 1}
 
     def on_group_end(self, group: Any, **headers: Any) -> None:
         self.calls.append("group end")
 
     def on_chain_start(self, chain: Any, **headers: Any) -> dict[str, Any]:
         self.calls.append("chain start")
-        return {"chain": 1}
+        return {"in_chain": 1}
 
     def on_chain_end(self, chain: Any, **headers: Any) -> None:
         self.calls.append("chain end")
@@ -74,10 +74,10 @@ def test_a_chain_is_visited_step_by_step() -> None:
     canvas = chain(Signature(A), Signature(B)).stamp(visitor)
 
     assert visitor.calls == ["chain start", "signature a", "signature b", "chain end"]
-    assert visitor.seen["a"] == {"chain": 1, "stamped_headers": ["chain"]}
+    assert visitor.seen["a"] == {"in_chain": 1, "stamped_headers": ["in_chain"]}
     assert canvas.tasks[0].options == {
-        "chain": 1,
-        "stamped_headers": ["chain", "by"],
+        "in_chain": 1,
+        "stamped_headers": ["in_chain", "by"],
         "by": "visitor",
     }
 
@@ -149,6 +149,7 @@ def test_stamps_by_keyword_need_no_visitor() -> None:
     assert first.options["link"][0].options == stamped
     assert last.tasks.tasks[0].options == last.body.options == stamped
     assert chord([Signature(A)]).stamp(x=1).body is None
+    assert group(Signature(A)).stamp(customer="acme").tasks[0].options == stamped
 
 
 def test_a_hook_may_return_options_that_are_no_stamps() -> None:
@@ -165,9 +166,7 @@ def test_a_hook_may_return_options_that_are_no_stamps() -> None:
     assert (app.sent[0].stamps, app.sent[0].priority) == ({"customer": "acme"}, 5)
 
 
-@pytest.mark.parametrize(
-    ("append", "stamp"), [(False, "new"), (True, ["new", "old"])]
-)
+@pytest.mark.parametrize(("append", "stamp"), [(False, "new"), (True, ["new", "old"])])
 def test_a_second_stamp_replaces_or_appends(append: bool, stamp: Any) -> None:
     """Appending makes a list with the new value first."""
     sig = Signature(A).stamp(customer="old")

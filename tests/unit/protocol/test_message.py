@@ -129,9 +129,7 @@ def test_a_minimal_message_of_protocol_2_is_enough() -> None:
     """Task, id and lang, and a body of args, kwargs and an empty embed."""
     call = read({"task": "t", "id": "1", "lang": "py"}, {}, [[2], {"a": 3}, {}])
 
-    assert call == replace(
-        Call("t", "1", (2,), {"a": 3}), ignore_result=None, priority=None
-    )
+    assert call == replace(Call("t", "1", (2,), {"a": 3}), ignore_result=None, priority=None)
 
 
 def test_a_minimal_message_of_protocol_1_is_enough() -> None:

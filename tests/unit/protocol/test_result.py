@@ -122,6 +122,7 @@ def test_a_part_of_a_chord_keeps_a_failure_as_data() -> None:
     assert part[:3] == [1, "1", "FAILURE"]
     assert read_chord_part(part) == ("1", "FAILURE", part[3])
     assert part[3]["exc_message"] == ["boom"]
+    assert chord_part("1", "SUCCESS", 5) == [1, "1", "SUCCESS", 5]
 
 
 @pytest.mark.parametrize("data", [None, [2, "1", "SUCCESS", 1], [1, 2], "abcd"])

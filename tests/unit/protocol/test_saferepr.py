@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -14,9 +13,11 @@ from taskq.protocol.saferepr import safe_repr
 SMALL = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
 NESTED = st.recursive(
     SMALL | st.binary(max_size=9) | st.sets(st.integers(), max_size=3),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.lists(inner, max_size=4).map(tuple)
-    | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.lists(inner, max_size=4).map(tuple)
+        | st.dictionaries(st.text(max_size=5), inner, max_size=4)
+    ),
     max_leaves=30,
 )
 
@@ -60,9 +61,12 @@ def test_containers_are_shown_to_the_third_level(value: Any, text: str) -> None:
 
 def test_a_named_tuple_is_shown_by_its_own_repr() -> None:
     """Its names are worth more than brackets."""
-    point = namedtuple("point", "x y")
 
-    assert safe_repr([point(1, 2)]) == "[point(x=1, y=2)]"
+    class Point(NamedTuple):
+        x: int
+        y: int
+
+    assert safe_repr([Point(1, 2)]) == "[Point(x=1, y=2)]"
 
 
 def test_a_value_that_contains_itself_ends() -> None:
