@@ -1,8 +1,8 @@
 """A worker's end of Redis, as the Intake port.  Used by one thread.
 
-Owned here: which queues, in which order, how many at once, and what a verdict means.  The
-record of what is out: ``redis_lease``; noticing messages: ``redis_waiting``; what lost workers
-had: ``redis_recovery``.
+Owned here: how many at once, and what a verdict means.  Which queues, in which order:
+``redis_queues``; the record of what is out: ``redis_lease``; noticing messages:
+``redis_waiting``; what lost workers had: ``redis_recovery``.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from taskq.adapters.broker.redis_lease import (
     read_lease_entry,
 )
 from taskq.adapters.broker.redis_link import ANY, Link, LinkPool
+from taskq.adapters.broker.redis_queues import Queues
 from taskq.adapters.broker.redis_recovery import LostMessage, Recovery
-from taskq.adapters.broker.redis_routes import Push, Routes, queue_life_ms, routes_of
-from taskq.adapters.broker.redis_scripts import RENEW, SWEEP_BINDINGS
+from taskq.adapters.broker.redis_routes import Push, Routes
+from taskq.adapters.broker.redis_scripts import RENEW
 from taskq.adapters.broker.redis_waiting import GRACE_S, PEEK_S, Listener, Peeks
 from taskq.adapters.broker.redis_wire import (
     Layout,
@@ -56,8 +57,6 @@ MORE_TO_RECOVER_S: Final = 0.05
 POLL_S: Final = 0.1
 # For how long a worker that was asleep can learn that it was taken over.
 REMEMBER_TAKEN_OVER_MS: Final = 24 * 60 * 60 * 1000
-SWEEP_EVERY_S: Final = 60.0
-SWEPT_AT_ONCE: Final = 100
 # Properties that say how a message travelled; what it is does not depend on them.
 OF_THE_WAY: Final = ("delivery_info", "body_encoding", "delivery_tag")
 STOPPED: Final = "worker stopped after the body may have started"
@@ -81,18 +80,13 @@ class RedisIntake:
         delivery_limit: int,
         has_sockets: bool,
     ) -> None:
-        self._node, self._order = node, order
+        self._node = node
         self._pool, self._layout, self._routes = pool, layout, routes
         self._clock, self._randomness = clock, randomness
         self._lease_s = lease_s
-        self._queues: dict[str, QueueSpec] = {}
-        self._rotation: list[str] = []
-        self._lists: list[tuple[str, str]] = []  # (queue, list), in the order of taking
-        self._unleased: list[tuple[str, str]] = []  # the same of queues without acks
-        self._queue_of_list: dict[str, str] = {}
+        self._queues = Queues(layout, routes, clock, order)
         self._prefetch = 0
         self._found_nothing = False
-        self._swept_s = 0.0
         self._waiting: list[Delivery | Malformed] = []
         # Tags whose follow-ups are out, while a store that is elsewhere is being waited for.
         self._published: set[int] = set()
@@ -101,7 +95,7 @@ class RedisIntake:
             layout,
             self._lease,
             delivery_limit=delivery_limit,
-            queue_of=self._queue_of,
+            queue_of=self._queues.name_of,
             now=self._now,
         )
         self._peeks = Peeks(pool, clock, has_sockets=has_sockets)
@@ -109,8 +103,8 @@ class RedisIntake:
         self._listener = Listener(pool, clock)
         self._link: Link | None = None
         for queue in queues:
-            self._note_queue(queue)
-        self._arrange()
+            self._queues.add(queue)
+        self._peeks.watch(self._queues.keys)
         with self._speaking():
             self._connect()
 
@@ -131,7 +125,7 @@ class RedisIntake:
     @property
     def poll_s(self) -> float | None:
         """How often to call ``receive`` though nothing became readable; changes with time."""
-        listens_only = not self._lists and not self._unleased
+        listens_only = not self._queues.keys
         if self._has_room() and not listens_only and not self._found_nothing:
             return 0.0
         if self._has_sockets and (listens_only or self._peeks.can_wait):
@@ -151,7 +145,7 @@ class RedisIntake:
             for queue, raw in self._listener.drain():
                 out.append(self._read(self._lease.next_tag(), raw, queue))
             out += self._take_unleased(link)
-            if self._lists and self._has_room():
+            if self._queues.leased and self._has_room():
                 self._take(link, out)
             self._found_nothing = not out and self._has_room()
             if self._found_nothing:
@@ -191,24 +185,22 @@ class RedisIntake:
         with self._speaking() as link:
             self._renew(link)
             more = self._recovery.tend(link)
-            self._keep_bindings(link)
+            self._queues.keep_alive(link)
             self._listener.check()
             return MORE_TO_RECOVER_S if more else self._lease_s / RENEWALS
 
     def add_queue(self, queue: QueueSpec) -> None:
         """Take from one more queue."""
-        self._note_queue(queue)
-        self._arrange()
+        self._queues.add(queue)
         with self._speaking() as link:
             self._routes.declare(link, [queue])
-            self._listen()
+            self._attend()
 
     def cancel_queue(self, name: str) -> None:
         """Stop taking from a queue; what it gave stays out."""
-        self._queues.pop(name, None)
-        self._arrange()
+        self._queues.remove(name)
         with self._speaking():
-            self._listen()
+            self._attend()
 
     def reconnect(self) -> None:
         """Try once to connect again and to take as before."""
@@ -221,7 +213,7 @@ class RedisIntake:
         try:
             with self._speaking() as link:
                 self._hand_back(link)
-                self._delete_temporary_queues(link)
+                self._queues.delete_temporary(link)
                 self._lease.dissolve(link)
         finally:
             self._let_go()
@@ -255,16 +247,23 @@ class RedisIntake:
         link = self._link
         assert link is not None, "somebody speaks"
         self._routes.forget()
-        self._routes.declare(link, self._queues.values())
+        self._routes.declare(link, self._queues.specs)
         lease = self._lease
         if lease.held and not link.ask("ZSCORE", self._layout.workers, lease.token):
             lease.restore(link)
         else:
             lease.register(link)
         self._waiting += [
-            self._read(tag, held.raw, self._queue_of(held.key)) for tag, held in lease.unknown(link)
+            self._read(tag, held.raw, self._queues.name_of(held.key))
+            for tag, held in lease.unknown(link)
         ]
-        self._listen()
+        self._attend()
+
+    def _attend(self) -> None:
+        """Wait for and listen to what the queues are now."""
+        self._found_nothing = False
+        self._peeks.watch(self._queues.keys)
+        self._listener.listen(self._queues.patterns())
 
     def _let_go(self) -> None:
         self._found_nothing = False
@@ -274,59 +273,6 @@ class RedisIntake:
         self._peeks.close()
         self._listener.close()
 
-    # -- queues ----------------------------------------------------------------------------------
-
-    def _note_queue(self, queue: QueueSpec) -> None:
-        self._queues[queue.name] = queue
-        for key in self._layout.lists_of(queue.name):
-            self._queue_of_list[key] = queue.name
-
-    def _arrange(self) -> None:
-        """Bring lists, peeks and rotation up to date with the queues."""
-        with_lists = [name for name, queue in self._queues.items() if not _is_fanout(queue)]
-        kept = [name for name in self._rotation if name in with_lists]
-        self._rotation = kept + [name for name in with_lists if name not in kept]
-        if self._order == "sorted":
-            self._rotation.sort()
-        self._order_lists()
-        self._peeks.watch([key for _, key in (*self._lists, *self._unleased)])
-        self._found_nothing = False
-
-    def _order_lists(self) -> None:
-        """A priority goes before a queue: the most urgent step of all queues first."""
-        by_queue = {name: self._layout.lists_of(name) for name in self._rotation}
-        ordered = [
-            (name, by_queue[name][step])
-            for step in range(len(self._layout.steps))
-            for name in self._rotation
-        ]
-        self._lists = [pair for pair in ordered if not self._queues[pair[0]].no_ack]
-        self._unleased = [pair for pair in ordered if self._queues[pair[0]].no_ack]
-
-    def _rotate(self, served: str) -> None:
-        """Who was served first goes to the end, so that a busy queue does not starve others."""
-        if self._order != "round_robin" or len(self._rotation) < 2:  # noqa: PLR2004 - a pair
-            return
-        self._rotation.remove(served)
-        self._rotation.append(served)
-        self._order_lists()
-
-    def _listen(self) -> None:
-        patterns: dict[str, list[str]] = {}
-        for name, queue in self._queues.items():
-            for exchange, routing_key in routes_of(queue):
-                if exchange.type == "fanout":
-                    pattern = self._layout.pattern(exchange.name, routing_key)
-                    patterns.setdefault(pattern, []).append(name)
-        self._listener.listen(patterns)
-
-    def _queue_of(self, key: str) -> str:
-        """Name the queue of a list; lists of queues of other workers are read from their name."""
-        known = self._queue_of_list.get(key)
-        if known is None:
-            known = key.removeprefix(self._layout.prefix).partition(self._layout.sep)[0]
-        return known
-
     # -- taking ----------------------------------------------------------------------------------
 
     def _has_room(self) -> bool:
@@ -334,12 +280,12 @@ class RedisIntake:
 
     def _take(self, link: Link, out: list[Delivery | Malformed]) -> None:
         room = self._prefetch - self._lease.open if self._prefetch else MOST_TAKEN
-        lists = self._lists
+        lists = self._queues.leased
         taken, complaint = self._lease.take(link, [key for _, key in lists], min(room, MOST_TAKEN))
         for tag, number, raw in taken:
             out.append(self._read(tag, raw, lists[number][0]))
         if taken:
-            self._rotate(lists[taken[0][1]][0])
+            self._queues.rotate(lists[taken[0][1]][0])
         elif complaint:
             raise BrokerError(
                 self._pool.name,
@@ -348,13 +294,14 @@ class RedisIntake:
             )
 
     def _take_unleased(self, link: Link) -> list[Delivery | Malformed]:
-        if not self._unleased:
+        unleased = self._queues.unleased
+        if not unleased:
             return []
         room = self._prefetch or MOST_TAKEN
-        replies = link.ask_many([("RPOP", key, room) for _, key in self._unleased])
+        replies = link.ask_many([("RPOP", key, room) for _, key in unleased])
         return [
             self._read(self._lease.next_tag(), raw, name)
-            for (name, _), raws in zip(self._unleased, replies, strict=True)
+            for (name, _), raws in zip(unleased, replies, strict=True)
             for raw in raws or ()
         ]
 
@@ -402,11 +349,15 @@ class RedisIntake:
     def _push_of(self, settlement: Settlement, held: Held) -> Push:
         if settlement.verdict is Verdict.REQUEUE:
             text = _marked(held.raw, counted=True)
-            return Push("LPUSH", held.key, text, self._routes.life_ms(self._queue_of(held.key)))
+            return Push(
+                "LPUSH", held.key, text, self._routes.life_ms(self._queues.name_of(held.key))
+            )
         return self._dead(held, settlement.reason or "rejected")
 
     def _dead(self, held: Held, reason: str) -> Push:
-        entry = dead_entry(held.raw, reason, self._now(), self._queue_of(held.key), self._node)
+        entry = dead_entry(
+            held.raw, reason, self._now(), self._queues.name_of(held.key), self._node
+        )
         return Push("LPUSH", self._layout.dead, entry)
 
     def _still_ours(self, link: Link, completions: Sequence[Completion]) -> list[Completion]:
@@ -457,27 +408,6 @@ class RedisIntake:
         if not ours[self._lease.token]:
             self._lease.restore(link)
 
-    def _keep_bindings(self, link: Link) -> None:
-        """What expires unused is used by this worker: queues, and the bindings to them."""
-        expiring = [queue for queue in self._queues.values() if queue_life_ms(queue)]
-        if not expiring:
-            return
-        link.ask_many(
-            [
-                ("PEXPIRE", key, queue_life_ms(queue))
-                for queue in expiring
-                for key in self._layout.lists_of(queue.name)
-            ]
-        )
-        for queue in expiring:
-            for exchange, routing_key in routes_of(queue):
-                self._routes.bind(link, queue, exchange, routing_key)
-        now_s = self._clock.read().elapsed_s
-        if now_s - self._swept_s >= SWEEP_EVERY_S:
-            self._swept_s = now_s
-            prefixes = [self._layout.bindings(""), self._layout.permanent_bindings("")]
-            link.run(SWEEP_BINDINGS, [self._layout.binding_deadlines], [*prefixes, SWEPT_AT_ONCE])
-
     # -- closing ---------------------------------------------------------------------------------
 
     def _hand_back(self, link: Link) -> None:
@@ -504,22 +434,8 @@ class RedisIntake:
         if tag in self._lease.claimed:
             return Operation("E", tag, pushes=(self._dead(held, STOPPED),))
         text = _marked(held.raw, counted=False)
-        life_ms = self._routes.life_ms(self._queue_of(held.key))
+        life_ms = self._routes.life_ms(self._queues.name_of(held.key))
         return Operation("D", tag, pushes=(Push("RPUSH", held.key, text, life_ms),))
-
-    def _delete_temporary_queues(self, link: Link) -> None:
-        """A fanout queue that goes with its consumer leaves no binding behind, as with kombu."""
-        for queue in self._queues.values():
-            if queue.auto_delete and _is_fanout(queue):
-                for exchange, routing_key in routes_of(queue):
-                    member = self._layout.member(queue, exchange.type, routing_key)
-                    link.ask_many(
-                        [
-                            ("SREM", self._layout.bindings(exchange.name), member),
-                            ("SREM", self._layout.permanent_bindings(exchange.name), member),
-                        ]
-                    )
-                link.ask("DEL", *self._layout.lists_of(queue.name))
 
     # -- small things ----------------------------------------------------------------------------
 
@@ -528,10 +444,6 @@ class RedisIntake:
 
     def _now(self) -> str:
         return self._clock.read().wall.isoformat()
-
-
-def _is_fanout(queue: QueueSpec) -> bool:
-    return queue.exchange.type == "fanout" and bool(queue.exchange.name)
 
 
 def _marked(raw: bytes, *, counted: bool) -> str | bytes:
