@@ -22,6 +22,7 @@ _SCHEME: Final = r"[a-zA-Z][a-zA-Z0-9+.\-]*://"
 _URL: Final = re.compile(rf"{_SCHEME}[^\s<>]*")
 # Several URLs in one text: after a separator another one begins.
 _BETWEEN: Final = re.compile(rf"(?<=[;,|'\"])(?=\W*{_SCHEME})")
+_HOST_AND_QUERY: Final = re.compile(r"[\w.\-:,\[\]]+(?:/[^?]*)?\?[\w.\-]+=")
 _SECRET_PARAMETER: Final = re.compile(
     r"([?&;][^=&;#\s]*(?:token|secret|pass|signature|api_?key|access_?key)[^=&;#\s]*=)[^&;#\s'\"]+",
     re.IGNORECASE,
@@ -46,11 +47,11 @@ def _sanitize_one(url: str, mask: str) -> str:
 
 
 def _mask_userinfo(rest: str, mask: str) -> str:
-    # A password may hold unescaped "/", "?" and "@".  The last "@" before a query ends it; where
-    # the only "@" stands in what looks like a query, it is taken for part of the password.
+    # A password may hold unescaped "/", "?" and "@": the last "@" ends it, unless that one stands
+    # in what can only be a query after what can only be a host.
     query = rest.find("?")
-    end = rest.rfind("@", 0, query if query >= 0 else len(rest))
-    if end < 0:
+    end = rest.rfind("@", 0, query) if query >= 0 else -1
+    if end < 0 or not _HOST_AND_QUERY.match(rest, end + 1):
         end = rest.rfind("@")
     user, colon, _ = rest[: max(end, 0)].partition(":")
     if not colon or (query >= 0 and query < len(user)):

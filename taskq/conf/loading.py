@@ -112,17 +112,27 @@ def _attribute(holder: Any, path: str, source: str) -> Any:
 
 def settings_from(holder: Any, source: str, namespace: str | None = None) -> dict[str, Any]:
     """Return the settings that an object or a mapping gives, under today's names, checked."""
-    pairs = dict(_pairs(holder))
-    named = _in_namespace(pairs, namespace, source) if namespace else _bare(pairs, source)
+    if namespace:
+        prefix = namespace.rstrip("_").lower() + "_"
+        # Only what may count is looked at: looking at Django's settings can warn and fail.
+        pairs = _pairs(holder, lambda name: _may_count(name, prefix))
+        named = _in_namespace(dict(pairs), prefix, source)
+    else:
+        named = _bare(dict(_pairs(holder, lambda _: True)), source)
     return {name: checked(name, value, source) for name, value in named}
 
 
-def _pairs(holder: Any) -> Iterator[tuple[str, Any]]:
+def _may_count(name: str, prefix: str) -> bool:
+    return name.lower().startswith(prefix) or name.startswith(OUR_OLD_PREFIXES)
+
+
+def _pairs(holder: Any, wanted: Callable[[str], bool]) -> Iterator[tuple[str, Any]]:
     if isinstance(holder, Mapping):
-        yield from ((key, holder[key]) for key in holder if isinstance(key, str))
+        names = (key for key in holder if isinstance(key, str))
+        yield from ((name, holder[name]) for name in names if wanted(name))
         return
     for name in dir(holder):
-        if name.startswith("_"):
+        if name.startswith("_") or not wanted(name):
             continue
         value = getattr(holder, name, None)
         if not _is_by_chance(name, value):
@@ -155,13 +165,12 @@ def _refuse_mixture(names: Iterable[str], source: str) -> None:
     )
 
 
-def _in_namespace(pairs: Mapping[str, Any], namespace: str, source: str) -> list[tuple[str, Any]]:
-    prefix = namespace.rstrip("_").lower() + "_"
+def _in_namespace(pairs: Mapping[str, Any], prefix: str, source: str) -> list[tuple[str, Any]]:
     named = []
     for full, value in pairs.items():
         if full.lower().startswith(prefix):
             named.append((_without_namespace(full, len(prefix), source), value))
-        elif full.startswith(OUR_OLD_PREFIXES) and full in OLD:
+        elif full in OLD:
             _warn_of_outsider(full, prefix, source)
     return named
 

@@ -144,6 +144,19 @@ def test_a_namespace_chooses_and_strips() -> None:
     assert found == {"task_always_eager": True, "task_serializer": "yaml", "my_own": 1}
 
 
+def test_nothing_outside_the_namespace_is_looked_at() -> None:
+    """Settings that fail when they are read, as Django's can, do not matter."""
+
+    class Django:
+        CELERY_TASK_SERIALIZER = "yaml"
+
+        @property
+        def SECRET_KEY(self) -> str:  # noqa: N802 - Django's name
+            raise ImproperlyConfigured("The SECRET_KEY setting must not be empty.")
+
+    assert settings_from(Django(), "s", "CELERY") == {"task_serializer": "yaml"}
+
+
 def test_a_namespace_may_be_written_with_its_underscore() -> None:
     """``CELERY_`` means ``CELERY``."""
     assert settings_from({"CELERY_TASK_SERIALIZER": "yaml"}, "s", "CELERY_") == {
@@ -172,7 +185,7 @@ def test_a_misspelt_name_in_a_namespace_is_warned_of() -> None:
 def test_a_name_of_old_outside_the_namespace_is_warned_of() -> None:
     """CELERYD_POOL beside a namespace CELERY is not read, and somebody has to know."""
     with pytest.warns(UnknownSettingWarning, match="write CELERY_WORKER_POOL"):
-        assert settings_from({"CELERYD_POOL": "solo"}, "s", "CELERY") == {}
+        assert settings_from({"CELERYD_POOL": "solo", "CELERYD_": 1}, "s", "CELERY") == {}
 
 
 def test_a_wrong_value_names_its_source() -> None:
