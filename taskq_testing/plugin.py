@@ -76,7 +76,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     """Say after a failure how to repeat it, and what happened last in its worlds."""
     report = yield
     if call.when == "call" and call.excinfo is not None:
-        for world in item.stash.get(_WORLDS, []):
+        for world in item.stash.get(_WORLDS, [])[-1:]:
             text = (
                 f"repeat with: pytest {item.nodeid!r} --taskq-seed {world.seed}\n"
                 f"{world.trace.text(LAST_EVENTS)}"

@@ -50,7 +50,13 @@ def inject(world: SimWorld, planned: Planned, resolve: Callable[[Any, Record | N
         else:
             act(record)
 
+    def matches(record: Record) -> bool:
+        # Resolved late: a fact may name a step that was not sent when the fault was planned.
+        assert when.event is not None
+        wanted = {name: resolve(value, record) for name, value in when.facts.items()}
+        return record.matches(when.event, wanted)
+
     if when.event is None:
         world.at(when.at_s or 0.0, lambda: act(None))
     else:
-        world.when(when.event, act_later, when.nth, **when.facts)
+        world.watch(when.event, matches, act_later, when.nth)

@@ -51,6 +51,7 @@ class Run:
     app: Any
     world: World
     results: dict[str, list[Any]] = field(default_factory=dict)
+    ids: dict[str, str] = field(default_factory=dict)  # of the first task of each step
 
     def resolve(self, value: Any, record: Record | None) -> Any:
         """Read ``$event.node``, ``$event.id``, and the names of steps."""
@@ -59,8 +60,7 @@ class Run:
         if value.startswith("$event.") and record is not None:
             name = value.removeprefix("$event.")
             return record.node if name == "node" else record.facts.get(name)
-        found = self.results.get(value)
-        return found[0].id if found else value
+        return self.ids.get(value, value)
 
 
 def run_scenario(
@@ -130,7 +130,14 @@ def _start_worker(world: World, worker: schema.WorkerSpec) -> None:
 
 def _plan_step(run: Run, step: schema.Step, name: str) -> None:
     def send() -> None:
-        run.results.setdefault(name, []).append(signature(run.app, step.send).apply_async())
+        options = {}
+        if isinstance(step.send, schema.Call):
+            # Known before it is sent: a worker may begin before the sender has the id back.
+            options["task_id"] = run.app.new_id()
+            run.ids.setdefault(name, options["task_id"])
+        result = signature(run.app, step.send).apply_async(**options)
+        run.ids.setdefault(name, result.id)
+        run.results.setdefault(name, []).append(result)
 
     for turn in range(step.times):
         run.world.at(step.at + turn * step.every, send)

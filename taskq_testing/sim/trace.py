@@ -82,7 +82,7 @@ class Watch:
     """Somebody wants to act when something happens for the nth time."""
 
     what: str
-    facts: Mapping[str, Any]
+    matches: Callable[[Record], bool]
     nth: int
     act: Callable[[Record], None]
 
@@ -161,7 +161,7 @@ def _triggered(watched: list[list[Any]], record: Record) -> list[Callable[[], No
     acts: list[Callable[[], None]] = []
     for state in list(watched):
         watch: Watch = state[0]
-        if not record.matches(watch.what, watch.facts):
+        if not watch.matches(record):
             continue
         state[1] -= 1
         if state[1] == 0:

@@ -31,7 +31,7 @@ from taskq_testing.sim.randomness import Choices
 from taskq_testing.sim.scheduler import Scheduler, Stuck
 from taskq_testing.sim.station import SEAT, Seat, Station, ports_of_seat
 from taskq_testing.sim.store import Awaited, StoreModel
-from taskq_testing.sim.trace import Record, Trace, Watch, clock_text
+from taskq_testing.sim.trace import EVENTS, Record, Trace, Watch, clock_text
 
 # Virtual time that ``run_until_quiet`` allows unless told otherwise: longer than any sensible
 # ETA, and far shorter than what an endless loop of retries would take.
@@ -264,7 +264,19 @@ class SimWorld:
 
     def when(self, what: str, act: Callable[[Record], object], nth: int = 1, **facts: Any) -> None:
         """Do something at the nth event of a kind, before anything else happens."""
-        self.trace.watch(Watch(what, facts, nth, lambda record: _ignore(act(record))))
+        self.watch(what, lambda record: record.matches(what, facts), act, nth)
+
+    def watch(
+        self,
+        what: str,
+        matches: Callable[[Record], bool],
+        act: Callable[[Record], object],
+        nth: int = 1,
+    ) -> None:
+        """Do something at the nth event of a kind that a function likes."""
+        if what not in EVENTS:
+            raise ValueError(f"no event is called {what!r}; there are {', '.join(EVENTS)}")
+        self.trace.watch(Watch(what, matches, nth, lambda record: _ignore(act(record))))
 
     def ports(self, name: str) -> Ports:
         """The ports of a node of the world."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -68,20 +69,44 @@ def test_a_chord_survives_death_at_any_step(
     """Wherever a worker dies, the body's result comes, and it is right."""
     add, total = (tasks.tasks[f"tests.sim.test_canvas.{name}"] for name in ("add", "total"))
     tried = 0
-    for steps in range(1, 1000):
-        world = taskq_world(tasks, broker=broker, seed=steps)
+    for seed, steps in itertools.product(range(4), range(1, 100)):
+        world = taskq_world(tasks, broker=broker, seed=seed)
         world.start_worker("w1")
         world.start_worker("w2")
         result = chord([add.s(1, 1), add.s(2, 2)])(total.s())
-        if not all(world.step() for _ in range(steps)):
-            world.close()
-            break
-        world.kill("w1")
-        world.run_until_quiet()
-        state, value, findings = result.state, result.result, run_checks(world)
+        if all(world.step() for _ in range(steps)) and not _between_right_and_body(world):
+            world.kill("w1")
+            world.run_until_quiet()
+            told = f"seed {seed}, killed after {steps} steps"
+            assert (result.state, result.result) == ("SUCCESS", 6), told
+            assert run_checks(world) == [], told
+            tried += 1
         world.close()
-        tried += 1
+    assert tried > 80
 
-        assert (state, value) == ("SUCCESS", 6), f"killed after {steps} steps"
-        assert findings == [], f"killed after {steps} steps"
-    assert tried > 30
+
+def _between_right_and_body(world: World) -> bool:
+    """Whether a worker has the right to send the body, and has not sent it: see below."""
+    bodies = [r for r in world.trace.find("task.send") if str(r.facts["task"]).endswith("total")]
+    return world.trace.count("chord.close") > len(bodies)
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="the right to send a body is taken before the body is sent; "
+    "whoever dies in between takes the body with him",
+)
+@pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
+def test_a_chord_survives_death_between_right_and_body(
+    tasks: Any, taskq_world: Callable[..., World], broker: str
+) -> None:
+    """A worker that dies after it took the right to send the body leaves it to another."""
+    add, total = (tasks.tasks[f"tests.sim.test_canvas.{name}"] for name in ("add", "total"))
+    world = taskq_world(tasks, broker=broker)
+    world.start_worker("w1")
+    world.start_worker("w2")
+    world.when("chord.close", lambda record: world.kill(record.node))
+    result = chord([add.s(1, 1), add.s(2, 2)])(total.s())
+    world.run_until_quiet()
+
+    assert (result.state, result.result) == ("SUCCESS", 6)

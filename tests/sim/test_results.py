@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from taskq.errors import TimeoutError as ResultTimeout
 from taskq_testing import Stuck, World
 from taskq_testing.checks.registry import run_checks
 
@@ -53,16 +55,13 @@ def test_waiting_can_time_out(app: Any, taskq_world: Callable[..., World]) -> No
 
     world = taskq_world(app)
     world.start_worker("w1")
-    with pytest.raises(TimeoutError if app is None else Exception, match=r".") as caught:
+    with pytest.raises(ResultTimeout, match="waited 60 s"):
         slow.delay().get(timeout=60)
 
-    assert type(caught.value).__name__ == "TimeoutError"
     assert world.now_s == pytest.approx(60)
 
 
-def test_waiting_for_what_never_comes_says_so(
-    app: Any, taskq_world: Callable[..., World]
-) -> None:
+def test_waiting_for_what_never_comes_says_so(app: Any, taskq_world: Callable[..., World]) -> None:
     """Without a worker nothing can ever happen, so ``get`` does not wait for ever."""
 
     @app.task
@@ -90,7 +89,6 @@ def test_failures_come_back(app: Any, taskq_world: Callable[..., World]) -> None
 
 def test_a_coroutine_is_awaited(app: Any, taskq_world: Callable[..., World]) -> None:
     """``async def`` bodies sleep in virtual time, side by side in several slots."""
-    import asyncio
 
     @app.task
     async def nap(seconds: float) -> float:

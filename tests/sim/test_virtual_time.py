@@ -14,7 +14,7 @@ from taskq_testing.checks.registry import run_checks
 
 
 def test_an_hour_of_sleep_costs_nothing(app: Any, taskq_world: Callable[..., World]) -> None:
-    """A thousand bodies that sleep an hour each are over in well under a second or two."""
+    """A hundred bodies that sleep an hour each are over in no time."""
 
     @app.task
     def sleep() -> str:
