@@ -35,7 +35,7 @@ def event_message(
         fields=fields,
     )
     encoded = ports.codec.encode(event_body(event), conf.event_serializer)
-    exchange = ExchangeSpec(conf.event_exchange, conf.event_exchange_type)
+    exchange = ExchangeSpec(conf.event_exchange, "topic")
     return Outgoing(
         Message(
             headers={"hostname": hostname},

@@ -137,7 +137,7 @@ class Sending(Tasking):
         if known is None or known.version != self._conf._version:  # noqa: SLF001 - hot: no property
             self.conf.finalize()
             known = self._send_settings = SendSettings.of(self.conf)
-            self._routes.clear()
+            self._renew_router()
         return known
 
     @property
@@ -164,6 +164,10 @@ class Sending(Tasking):
                 self._routes.clear()
             self._router_version = conf.version
         return self._router
+
+    def _renew_router(self) -> None:
+        self._routes.clear()
+        assert self.router is not None
 
     def flush_routes(self) -> None:
         """Read ``task_routes`` and ``task_queues`` again; for who changes them in place."""
@@ -363,7 +367,7 @@ class Sending(Tasking):
         self, name: str, args: Any, kwargs: Any, options: dict[str, Any], task: Any
     ) -> Destination:
         """Take the routing out of the options; add to them what the route says beside it."""
-        router = self.router if self._router is None else self._router
+        router = self._router or self.router  # renewed with the settings that it comes from
         if options.pop("router", None) is not None:
             raise TypeError("router= is no option of a call here; use the setting task_routes")
         given = {key: value for key in _ROUTING if (value := options.pop(key, None)) is not None}

@@ -76,7 +76,7 @@ def test_mypy_refuses_wrong_calls(mypy_lines: dict[str, dict[int, str]]) -> None
 
 
 def test_pyright_sees_parameters_and_results(pyright_lines: dict[str, dict[int, str]]) -> None:
-    """Under pyright the right calls are right, and their results have the types of the functions."""
+    """Under pyright the right calls are right, and have the types of the functions."""
     assert pyright_lines[RIGHT.name] == {}
 
 
