@@ -140,15 +140,16 @@ class group(Composite[list[Any]]):  # noqa: N801 - Celery's name
         for member in self.tasks:
             member.set_immutable(immutable)
 
-    def link(self, callback: Any) -> Any:
+    def link(self, sig: Any) -> Any:
         """Give a callback to the first member; it does not take its result."""
         if not self.tasks:
-            return callback
-        return self.tasks[0].link(callback.clone().set(immutable=True))
+            return sig
+        callback = maybe_signature(sig, app=self._app, clone=True)
+        return self.tasks[0].link(callback.set(immutable=True))
 
-    def link_error(self, errback: Any) -> Any:
+    def link_error(self, sig: Any) -> Any:
         """Give an errback to each member."""
-        return tuple(member.link_error(errback) for member in self.tasks)
+        return tuple(member.link_error(sig) for member in self.tasks)
 
     def skew(self, start: float = 1.0, stop: float | None = None, step: float = 1.0) -> Self:
         """Let members begin one after the other, ``step`` seconds apart, until ``stop``."""

@@ -14,7 +14,6 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
-from uuid import UUID
 
 from taskq import errors
 from taskq.errors import RemoteError
@@ -35,7 +34,7 @@ _OUR_OWN: Final = frozenset(
 )
 _DEEPEST: Final = 32  # nesting of one argument; deeper ones become their repr
 
-_ATOMS: Final = (str, int, float, type(None), bytes, datetime, date, time, UUID, Decimal)
+_ATOMS: Final = (str, int, float, type(None), bytes, datetime, date, time, Decimal)
 
 
 def exception_data(
@@ -44,7 +43,7 @@ def exception_data(
     """Say what an exception is: ``exc_type``, ``exc_message`` (its args) and ``exc_module``.
 
     An argument for which ``can_encode`` is false becomes its repr.  Without that function the test
-    is whether the argument is made of what JSON, as the codec writes it, can say.
+    is whether the argument is made of what JSON can say, with times and decimals as the codec has them.
     """
     if isinstance(error, RemoteError) and len(error.args) == len(("module", "name", "text")):
         module, name, text = error.args
@@ -130,7 +129,16 @@ def _bare(kind: type[BaseException], args: tuple[Any, ...]) -> BaseException:
 
 def _stand_in(module: str, name: str, args: tuple[Any, ...]) -> RemoteError:
     text = args[0] if len(args) == 1 and isinstance(args[0], str) else safe_repr(args)[1:-1]
+    return _made_stand_in(module, name, text)
+
+
+def _made_stand_in(module: str, name: str, text: str) -> RemoteError:
     return _stand_in_class(module, name)(module, name, text)
+
+
+def _reduced(error: RemoteError) -> tuple[Any, ...]:
+    # The class is found nowhere by its name; pickle and copy make it anew.
+    return _made_stand_in, error.args
 
 
 @lru_cache(maxsize=256)  # the names come from outside: their number is bounded here
@@ -138,4 +146,5 @@ def _stand_in_class(module: str, name: str) -> type[RemoteError]:
     """Make a subclass that shows the name of what it stands for."""
     if not name.isidentifier():
         return RemoteError
-    return type(name, (RemoteError,), {"__module__": module, "__doc__": RemoteError.__doc__})
+    body = {"__module__": module, "__doc__": RemoteError.__doc__, "__reduce__": _reduced}
+    return type(name, (RemoteError,), body)

@@ -75,7 +75,7 @@ def test_options_of_a_chain_find_their_steps(app: PaperApp) -> None:
     ((last,),) = (call.chain,)  # type: ignore[misc]  # it is there
     assert result.id == last["options"]["task_id"] == "mine"
     assert call.eta == "then"
-    assert call.expires == last["options"]["expires"] == 60  # type: ignore[comparison-overlap]  # as given
+    assert call.expires == last["options"]["expires"] == 60
     assert "eta" not in last["options"]
     assert (call.callbacks, last["options"]["link"]) == (None, [callback])
     assert call.errbacks == last["options"]["link_error"] == [errback]

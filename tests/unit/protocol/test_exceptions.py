@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from datetime import UTC, datetime
 from typing import Any
 
@@ -152,6 +153,15 @@ def test_a_stand_in_keeps_its_name_when_it_is_stored_again() -> None:
     again = exception_data(exception_from(data))
 
     assert again == named("far.away", "Lost", "'a', 1")
+
+
+def test_a_stand_in_can_be_pickled() -> None:
+    """It may have to go to another process, or into a store that pickles."""
+    error = exception_from(named("far.away", "Lost", "gone"))
+
+    again = pickle.loads(pickle.dumps(error))
+
+    assert (type(again), again.args) == (type(error), ("far.away", "Lost", "gone"))
 
 
 def test_a_name_that_is_no_name_gives_a_plain_remote_error() -> None:
