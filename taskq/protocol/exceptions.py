@@ -43,7 +43,7 @@ def exception_data(
     """Say what an exception is: ``exc_type``, ``exc_message`` (its args) and ``exc_module``.
 
     An argument for which ``can_encode`` is false becomes its repr.  Without that function the test
-    is whether the argument is made of what JSON can say, with times and decimals as the codec has them.
+    is whether the argument is made of what JSON can say, times and decimals as the codec has them.
     """
     if isinstance(error, RemoteError) and len(error.args) == len(("module", "name", "text")):
         module, name, text = error.args
