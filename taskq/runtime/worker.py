@@ -75,7 +75,7 @@ class Worker:
         app: App,
         plan: WorkerPlan,
         *,
-        make_pool: Callable[[], Pool],
+        make_pool: Callable[[Callable[[], None]], Pool],
         on_ready: Callable[[], None] | None = None,
     ) -> None:
         self.app, self.plan = app, plan
@@ -121,7 +121,7 @@ class Worker:
         self._intake = self._connect()
         if self._intake is None:
             return 1
-        self._pool = self._make_pool()
+        self._pool = self._make_pool(self._close_loop)
         work = Work(self.app, self.hostname)
         self._performer = Performer(
             intake=self._intake,
@@ -212,10 +212,12 @@ class Worker:
 
     def _wait(self, seconds: float) -> None:
         self._watch()
-        ready = self._selector.select(seconds)
-        if ready and any(key.fileobj is self._nudge_out for key, _ in ready):
-            with suppress(BlockingIOError):
-                self._nudge_out.recv(4096)
+        self._selector.select(seconds)
+        self._hear_nudge()
+
+    def _hear_nudge(self) -> None:
+        with suppress(BlockingIOError):
+            self._nudge_out.recv(4096)
 
     def _watch(self) -> None:
         """Keep the selector on what intake and pool want watched now."""
@@ -306,6 +308,7 @@ class Worker:
         )
         # A stop that is asked for meanwhile ends the pause.
         self._selector.select(pause_s)
+        self._hear_nudge()
 
     def _forget_watched(self) -> None:
         for fd in self._registered:
@@ -328,6 +331,10 @@ class Worker:
             self._intake.close()
         except OperationalError as error:
             self._say(Level.ERROR, "not handed back", error=str(error))
+        self._close_loop()
+
+    def _close_loop(self) -> None:
+        """Close what belongs to the loop: at its end, or in a child, which has no use for it."""
         self._selector.close()
         self._nudge_in.close()
         self._nudge_out.close()

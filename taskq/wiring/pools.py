@@ -62,8 +62,8 @@ def find_pool(name: str, environ: Mapping[str, str] = os.environ) -> PoolRow:
 
 def pool_maker(
     row: PoolRow, *, clock: Clock, conf: Any, told: Mapping[str, Any]
-) -> Callable[[], Pool]:
-    """Return what makes the pool, so that it is made when the worker starts."""
+) -> Callable[[Callable[[], None]], Pool]:
+    """Return what makes the pool, when the worker starts and says what its children close."""
     options: dict[str, Any] = {"clock": clock}
     if row.processes:
         options |= {
@@ -75,4 +75,10 @@ def pool_maker(
             "start_method": told.get("pool_start_method") or conf.worker_pool_start_method,
         }
     pool_class = load(row.path)
-    return lambda: pool_class(**options)
+
+    def make(close_in_child: Callable[[], None]) -> Pool:
+        more = {"close_in_child": close_in_child} if row.processes else {}
+        pool: Pool = pool_class(**options, **more)
+        return pool
+
+    return make

@@ -24,6 +24,7 @@ from kombu.transport import virtual
 from taskq.adapters.broker import kombu_entities as entities
 from taskq.adapters.broker.errors import BrokerError
 from taskq.adapters.broker.kombu_entities import Spec
+from taskq.adapters.inherited import leave_to_parent
 from taskq.ports import Clock, Place, Randomness
 
 # How long one answer of a broker may take when the caller has set no limit.
@@ -173,6 +174,7 @@ class Link:
         connection.connect_timeout = deadline.left(self._settings.connect_timeout_s) or 0.001
         transport = self.connection.transport
         self.raw = transport.establish_connection()
+        leave_to_parent(self.sock)
         if self.speaks_amqp:
             self.raw.on_blocked, self.raw.on_unblocked = self._on_blocked, self._on_unblocked
         self.limit(deadline)

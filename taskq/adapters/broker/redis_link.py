@@ -19,6 +19,7 @@ from redis.utils import HIREDIS_AVAILABLE
 
 from taskq.adapters.broker.errors import BrokerError, BrokerGoneError
 from taskq.adapters.broker.redis_url import Server
+from taskq.adapters.inherited import leave_to_parent
 from taskq.ports import Clock
 
 Command: TypeAlias = tuple[Any, ...]
@@ -83,6 +84,7 @@ class Link:
             within = connection.socket_connect_timeout
             connection.socket_connect_timeout = min(timeout_s, within or timeout_s)
         connection.connect()
+        leave_to_parent(getattr(connection, "_sock", None))
 
     def ask(self, *command: Any, timeout_s: float | None = None) -> Any:
         """Send one command and return its reply."""
