@@ -16,6 +16,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from threading import get_ident
 from time import monotonic
 from types import FrameType
 from typing import Final, NoReturn
@@ -197,15 +198,30 @@ def take_over_signals(words: memoryview, mask: Sequence[int]) -> None:
             signal.signal(number, signal.SIG_DFL)
     for number in GROUP_SIGNALS:
         signal.signal(number, on_signal)
-    # A process that a body forks is the body's own, and may be terminated.
-    os.register_at_fork(after_in_child=default_signals)
+    free_descendants()
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def default_signals() -> None:
-    """Let the signals of the group do again what they do anywhere."""
-    for number in GROUP_SIGNALS:
-        signal.signal(number, signal.SIG_DFL)
+def free_descendants() -> None:
+    """See to it that a process that a body forks takes signals as any process does.
+
+    It is the body's own, and may be terminated; also right after the fork, so signals wait
+    until its handlers are the default ones.
+    """
+    masks: dict[int, set[int]] = {}  # by thread: several may fork
+
+    def before() -> None:
+        masks[get_ident()] = signal.pthread_sigmask(signal.SIG_BLOCK, GROUP_SIGNALS)
+
+    def after() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, masks.pop(get_ident()))
+
+    def after_in_child() -> None:
+        for number in GROUP_SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        after()
+
+    os.register_at_fork(before=before, after_in_parent=after, after_in_child=after_in_child)
 
 
 def detach_stdin() -> None:

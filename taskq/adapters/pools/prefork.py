@@ -55,6 +55,8 @@ TERMINATE_GRACE_S: Final = 0.5
 STOP_GRACE_S: Final = 2.0
 # How often ``stop`` looks meanwhile, where the system does not tell of deaths.
 LOOK_EVERY_S: Final = 0.05
+# How many children in a row may die idle, as by an operator's hand, and be replaced at once.
+FREE_IDLE_DEATHS: Final = 2
 # Enough for the longest pause.
 MAX_DOUBLINGS: Final = 10
 # How often the parent looks for endings that wait in a child for a long body to end.
@@ -91,7 +93,7 @@ class _Slot:
     state: State = State.PAUSING
     child: ChildHandle | None = None
     deadline_s: float | None = None  # of the state
-    failures: int = 0  # children in a row that died before they were ready
+    failures: int = 0  # children in a row that died without having begun a job
     leaving: bool = False  # no process follows this one
     why: str = ""  # why it leaves, is full or was sent a signal
     trouble: str = ""  # what a child that could not begin said
@@ -403,10 +405,10 @@ class PreforkPool:
             self._events.append(SlotLost(slot.number, started, unstarted, reason, expected))
         if slot.leaving:
             self._remove(slot)
-        elif idle_death or not was_ready:
+        elif not was_ready or (idle_death and slot.failures >= FREE_IDLE_DEATHS):
             self._pause(slot, f"process {child.pid} {slot.trouble or reason}")
         else:
-            slot.failures = 0
+            slot.failures = slot.failures + 1 if idle_death else 0
             self._start_child(slot)
 
     def _pause(self, slot: _Slot, why: str) -> None:

@@ -1,0 +1,27 @@
+"""Pools that end with their test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from taskq.adapters.clock import SystemClock
+from taskq.adapters.pools.prefork import PreforkPool
+from tests.real.pools.bench import Bench
+
+
+@pytest.fixture
+def bench() -> Iterator[Callable[..., Bench]]:
+    """Return what makes a bench of the given options of the pool."""
+    made: list[Bench] = []
+
+    def make(**options: Any) -> Bench:
+        options.setdefault("clock", SystemClock())
+        made.append(Bench(PreforkPool(**options)))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.pool.stop(at_once=True)
