@@ -46,10 +46,18 @@ def to_queue(spec: QueueSpec) -> Queue:
         message_ttl=spec.message_ttl_s,
         max_priority=spec.max_priority,
         queue_arguments=dict(spec.arguments) or None,
-        bindings=[binding(to_exchange(source), key) for source, key in spec.bindings] or None,
+        bindings=_bindings(spec),
         no_ack=spec.no_ack,
         no_declare=spec.no_declare or None,
     )
+
+
+def _bindings(spec: QueueSpec) -> list[binding] | None:
+    """List all bindings, if there are several: kombu then forgets about exchange and key."""
+    if not spec.bindings:
+        return None
+    own = [(spec.exchange, spec.routing_key)] if spec.exchange.name else []
+    return [binding(to_exchange(source), key) for source, key in (*own, *spec.bindings)]
 
 
 def _filled_in(native: Any, spec: QueueSpec) -> Queue:

@@ -1,0 +1,94 @@
+"""A broker on a real RabbitMQ, and the words of these tests."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from taskq.adapters.broker.kombu import KombuBroker
+from taskq.adapters.clock import SystemClock
+from taskq.adapters.randomness import SystemRandomness
+from taskq.ports import (
+    Delivery,
+    ExchangeSpec,
+    Intake,
+    Message,
+    Outgoing,
+    Place,
+    PublishOptions,
+    QueueSpec,
+)
+
+PATIENCE_S = 15.0
+
+
+class Words:
+    """What the tests say."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._brokers: list[KombuBroker] = []
+
+    def broker(self, url: str | Sequence[str] | None = None, **options: Any) -> KombuBroker:
+        broker = KombuBroker(
+            url or self.url,
+            clock=SystemClock(),
+            randomness=SystemRandomness(),
+            place=Place("tests", 1),
+            **options,
+        )
+        self._brokers.append(broker)
+        return broker
+
+    @staticmethod
+    def queue(name: str = "q", **options: Any) -> QueueSpec:
+        return QueueSpec(name, ExchangeSpec(name), name, **options)
+
+    @staticmethod
+    def message(body: str = "x", queue: str = "q", **options: Any) -> Outgoing:
+        return Outgoing(
+            Message(
+                {"id": body[:40]},
+                body.encode(),
+                "application/json",
+                "utf-8",
+                {"delivery_mode": 2},
+            ),
+            queue,
+            queue,
+            declare=(Words.queue(queue),),
+            options=PublishOptions(**options),
+        )
+
+    @staticmethod
+    def take(intake: Intake, count: int) -> list[Delivery]:
+        taken: list[Delivery] = []
+
+        def received() -> bool:
+            taken.extend(one for one in intake.receive() if isinstance(one, Delivery))
+            return len(taken) >= count
+
+        wait_until(received, f"{count} deliveries")
+        return taken
+
+    def close(self) -> None:
+        for broker in self._brokers:
+            broker.close()
+
+
+def wait_until(there: Callable[[], bool], what: str) -> None:
+    """Look again and again, for a while."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not there():
+        assert time.monotonic() < deadline, f"{what} did not come"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def words(amqp_url: str) -> Iterator[Words]:
+    words = Words(amqp_url)
+    yield words
+    words.close()
