@@ -73,7 +73,6 @@ class Context:
     reply_to: str | None = None
     correlation_id: str | None = None
     replaced_task_nesting = 0
-    headers: dict[str, Any] | None = None
     properties: Mapping[str, Any] | None = None
     stamped_headers: list[str] | None = None
     stamps: Mapping[str, Any] | None = None
@@ -96,6 +95,21 @@ class Context:
 
     def __repr__(self) -> str:
         return f"<Context: {self.__dict__!r}>"
+
+    @property
+    def headers(self) -> dict[str, Any] | None:
+        """The headers that the caller added, and no others; None where there are none."""
+        known = self.__dict__
+        if "headers" in known:
+            given: dict[str, Any] | None = known["headers"]
+            return given
+        # What came in the message; of a context that was made by hand, all that it was given.
+        sent = known.get("_sent", known)
+        return {name: sent[name] for name in sent if name not in _STANDARD} or None
+
+    @headers.setter
+    def headers(self, value: dict[str, Any] | None) -> None:
+        self.__dict__["headers"] = value
 
     @property
     def children(self) -> list[Any]:
@@ -122,3 +136,12 @@ class Context:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+
+
+# What is in a message without anybody asking for it: the attributes above, and what codecs and
+# brokers write on the way.
+_STANDARD = frozenset(vars(Context)) | frozenset(
+    "compression x-death x-first-death-exchange x-first-death-queue x-first-death-reason"
+    " x-last-death-exchange x-last-death-queue x-last-death-reason x-delivery-count"
+    " x-acquired-count _sent".split()
+)

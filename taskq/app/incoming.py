@@ -78,6 +78,7 @@ def request_of(job: Job, incoming: Incoming, node: str) -> Context:
         known.update(incoming.embed)
     properties = job.properties
     known.update(
+        _sent=incoming.headers,
         args=incoming.args,
         kwargs=incoming.kwargs,
         hostname=node,

@@ -63,6 +63,11 @@ LINES: Final[Mapping[str, str]] = MappingProxyType(
             " then start this worker again"
         ),
         "disconnected": "The connection is gone; the broker keeps what this worker has: %(kept)s",
+        "lease lost": (
+            "This worker was silent for longer than its lease: %(count)s messages went to others,"
+            " and results of those that run on are dropped; raise `taskq_lease_s` if its machine is"
+            " often that busy"
+        ),
         "not handed back": (
             "Could not give messages back before the end: %(error)s; the broker gives them to"
             " others when it notices"

@@ -35,6 +35,16 @@ __all__ = ["Work"]
 logger: Final = logging.getLogger("taskq.app.trace")
 
 
+class _Loop:
+    """The event loop of one thread; it is closed when its thread (or who keeps it) is gone."""
+
+    def __init__(self) -> None:
+        self.runner = asyncio.Runner()
+
+    def __del__(self) -> None:
+        self.runner.close()
+
+
 class Work:
     """Runs jobs of one app on one node."""
 
@@ -104,10 +114,10 @@ class Work:
 
     def _run_on_loop(self, plan: TaskPlan, request: Context, incoming: Incoming) -> Outcome:
         """Run a coroutine to its end, on a loop that this thread keeps."""
-        runner: asyncio.Runner | None = getattr(self._loops, "runner", None)
-        if runner is None:
-            runner = self._loops.runner = asyncio.Runner()
-        return runner.run(run_task.call_async(plan, request, incoming.args, incoming.kwargs))
+        loop: _Loop | None = getattr(self._loops, "loop", None)
+        if loop is None:
+            loop = self._loops.loop = _Loop()
+        return loop.runner.run(run_task.call_async(plan, request, incoming.args, incoming.kwargs))
 
     # -- before the body --------------------------------------------------------------------------
 
