@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import time
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ def worker(
     *queues: QueueSpec,
     prefetch: int = 0,
     node: str = "w1@h",
-    **options: float,
+    **options: Any,
 ) -> Intake:
     intake = words.broker(**options).consume(queues or [words.queue()], node)
     intake.set_prefetch(prefetch)

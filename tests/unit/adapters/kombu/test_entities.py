@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from kombu import Exchange, Queue
+from kombu.entity import Exchange, Queue
 from kombu.common import Broadcast
 
 from taskq.adapters.broker.kombu_entities import from_queue, is_quorum, to_entity, to_queue
