@@ -181,6 +181,18 @@ class Malformed:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class LostMessage:
+    """A message that went to the dead letters because the worker that had it was lost."""
+
+    message: Message
+    queue: str
+    exchange: str
+    routing_key: str
+    node: str  # the worker that was lost
+    reason: str
+
+
 class Verdict(Enum):
     """What becomes of a delivery."""
 
@@ -365,6 +377,12 @@ class Intake(Protocol):
 
     def renew(self) -> float | None:
         """Renew leases; returns in how many seconds it is due again, None: never."""
+
+    def lost_claims(self) -> Sequence[LostMessage]:
+        """Return what this intake has dead-lettered of lost workers since the last call."""
+
+    def lost_tags(self) -> Sequence[int]:
+        """Return tags of its own that another worker has taken over since the last call."""
 
     def add_queue(self, queue: QueueSpec) -> None:
         """Take from one more queue."""

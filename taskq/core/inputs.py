@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
-from taskq.ports import Delivery, Malformed, PoolEvent
+from taskq.ports import Delivery, LostMessage, Malformed, PoolEvent
 
 
 class Stop(Enum):
@@ -50,10 +50,26 @@ class Connected:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaseLost:
+    """This worker was silent for too long, and another one has taken over what it held."""
+
+    tokens: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Buried:
+    """Messages of lost workers that can not be given to anyone went to the dead letters."""
+
+    messages: tuple[LostMessage, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StopAsked:
     """Somebody wants the worker to end."""
 
     how: Stop
 
 
-Input: TypeAlias = Delivered | Happened | Woke | Disconnected | Connected | StopAsked
+Input: TypeAlias = (
+    Delivered | Happened | Woke | Disconnected | Connected | LeaseLost | Buried | StopAsked
+)

@@ -36,11 +36,13 @@ from taskq.core.effects import (
     StopPool,
 )
 from taskq.core.inputs import (
+    Buried,
     Connected,
     Delivered,
     Disconnected,
     Happened,
     Input,
+    LeaseLost,
     Stop,
     StopAsked,
     Woke,
@@ -120,12 +122,15 @@ class WorkerCore:
         self._stopping: Stop | None = None
         self._exited = False
         self._now = Reading(0.0, 0.0)
+        self._last_stray = 0  # tokens of jobs that were never delivered here count down from it
         self._handlers: dict[type[Any], Callable[[Any, list[Effect]], None]] = {
             Delivered: self._delivered,
             Happened: self._happened,
             Woke: self._woke,
             Disconnected: self._disconnected,
             Connected: self._connected,
+            LeaseLost: self._lease_lost,
+            Buried: self._buried,
             StopAsked: self._stop_asked,
         }
 
@@ -372,6 +377,9 @@ class WorkerCore:
         self._tell(entry, ending, orphaned=orphaned, said=said)
         if orphaned:
             return  # another worker has it now; what this run did must not count twice
+        if ending.token < 0:
+            finished.append(Finish(entry.job, ending, None))
+            return
         what = verdict(ending.kind, entry.traits, claimed=entry.claimed)
         settlement = Settlement(
             ending.token, what, ending.summary if what is Verdict.REJECT else ""
@@ -462,6 +470,34 @@ class WorkerCore:
         self._ready = deque(token for token in self._ready if token in self._entries)
         self._held.clear()
         self._held_count = 0
+
+    def _lease_lost(self, happened: LeaseLost, effects: list[Effect]) -> None:
+        """What had not begun is somebody else's; what runs is orphaned."""
+        lost = 0
+        for token in happened.tokens:
+            entry = self._entries.get(token)
+            if entry is None:
+                continue
+            lost += 1
+            self._held_count -= entry.stage is Stage.HELD
+            entry.move(Event.CONNECTION_LOST)
+            if entry.stage is Stage.SETTLED:
+                del self._entries[token]
+        self._ready = deque(token for token in self._ready if token in self._entries)
+        if lost:
+            effects.append(Say(Level.ERROR, "lease lost", {"count": lost}))
+
+    def _buried(self, happened: Buried, effects: list[Effect]) -> None:
+        """The end of tasks whose worker is lost: nobody else will say it."""
+        for lost in happened.messages:
+            self._last_stray -= 1
+            delivery = Delivery(
+                self._last_stray, lost.message, lost.queue, lost.exchange, lost.routing_key
+            )
+            traits = self._traits(str(lost.message.headers.get("task")))
+            entry = Entry(delivery, self._job(delivery, traits, (None, None)), traits)
+            self._entries[delivery.tag] = entry
+            self._conclude(entry, EndingKind.LOST, f"{lost.reason} ({lost.node})", effects)
 
     def _drop(self, token: int) -> None:
         """Forget a job that reached no slot; the broker has it still, and gives it out again."""

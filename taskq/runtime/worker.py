@@ -23,11 +23,13 @@ from taskq.app.upgrade import upgrade
 from taskq.app.work import Work
 from taskq.core.effects import Level, Say
 from taskq.core.inputs import (
+    Buried,
     Connected,
     Delivered,
     Disconnected,
     Happened,
     Input,
+    LeaseLost,
     Stop,
     StopAsked,
     Woke,
@@ -169,13 +171,20 @@ class Worker:
                 if renew_at is not None and renew_at <= now.elapsed_s:
                     again_s = intake.renew()
                     renew_at = None if again_s is None else now.elapsed_s + again_s
+                    self._bury(intake)
                 deliveries = intake.receive() if core.takes else ()
             except OperationalError as error:
                 self._recover(error)
                 continue
+            if lost := intake.lost_tags():
+                self._input(LeaseLost(tuple(lost)))
             if deliveries:
                 self._input(Delivered(tuple(map(self._upgraded, deliveries))))
         return performer.exit_code or 0
+
+    def _bury(self, intake: Intake) -> None:
+        if lost := intake.lost_claims():
+            self._input(Buried(tuple(lost)))
 
     def _input(self, happened: Input) -> None:
         """Tell the core, and carry out what it asks, and what follows from that."""

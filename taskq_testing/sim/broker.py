@@ -20,6 +20,7 @@ from taskq.ports import (
     Completion,
     Delivery,
     Intake,
+    LostMessage,
     Malformed,
     Outgoing,
     QueueSpec,
@@ -60,6 +61,7 @@ class Session:
         self.unclaimed = 0
         self.lease_until_s = lease_until_s
         self.open = True
+        self.taken_over: list[int] = []  # tags that went to others while it was silent
 
 
 class BrokerModel:
@@ -69,6 +71,7 @@ class BrokerModel:
         self.profile = profile
         self.topology = Topology(profile)
         self.dead: list[Dead] = []
+        self.lost_claims: list[LostMessage] = []  # buried since somebody last asked
         self.sessions: dict[Session, None] = {}
         self.intakes: dict[IntakeEnd, None] = {}
         self._now_s = now_s
@@ -118,6 +121,13 @@ class BrokerModel:
         headers = held.message.headers
         say("broker.dead", id=headers.get("id"), task=headers.get("task"), reason=reason)
 
+    def _bury_claim(self, held: Held, node: str, say: Callable[..., None]) -> None:
+        reason = "worker lost after the body may have started"
+        self.bury(held, reason, say)
+        self.lost_claims.append(
+            LostMessage(held.message, held.queue, held.exchange, held.routing_key, node, reason)
+        )
+
     def wake_takers(self, queue: str) -> None:
         """Everybody who takes from a queue may find something in it."""
         for intake in self.intakes:
@@ -144,14 +154,19 @@ class BrokerModel:
         ends = [s.lease_until_s for s in self.sessions if not s.open and s.out]
         return min(ends, default=None)
 
+    def let_go(self) -> None:
+        """The world is over: nobody takes any more.  What waits can still be looked at."""
+        self.intakes.clear()
+
     def _restore(self, session: Session, say: Callable[..., None]) -> None:
         if not session.open:
             self.sessions.pop(session, None)
         out, session.out, session.unclaimed = session.out, {}, 0
+        session.taken_over += out
         for one in reversed(out.values()):
             headers = one.held.message.headers
             if one.claimed:
-                self.bury(one.held, "its worker was lost after the body had begun", say)
+                self._bury_claim(one.held, session.node, say)
                 continue
             one.held.attempts += 1
             say("broker.restore", id=headers.get("id"), task=headers.get("task"), of=session.node)
@@ -449,6 +464,16 @@ class IntakeEnd:
         self.session.lease_until_s = self._hands.now_s() + LEASE_S
         self._model.sweep(self._hands.say)
         return RENEW_S
+
+    def lost_claims(self) -> Sequence[LostMessage]:
+        """What was dead-lettered of lost workers since somebody last asked."""
+        lost, self._model.lost_claims = self._model.lost_claims, []
+        return lost
+
+    def lost_tags(self) -> Sequence[int]:
+        """What others have taken over of this worker since it last asked."""
+        lost, self.session.taken_over = self.session.taken_over, []
+        return lost
 
     def reconnect(self) -> None:
         """Try once."""

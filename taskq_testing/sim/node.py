@@ -15,10 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from taskq.app.work import Work
-
 from taskq.app.app import App
 from taskq.app.upgrade import upgrade
+from taskq.app.work import Work
 from taskq.core.effects import (
     Commit,
     Conclude,
@@ -34,11 +33,13 @@ from taskq.core.effects import (
     StopPool,
 )
 from taskq.core.inputs import (
+    Buried,
     Connected,
     Delivered,
     Disconnected,
     Happened,
     Input,
+    LeaseLost,
     Stop,
     StopAsked,
     Woke,
@@ -172,6 +173,8 @@ class WorkerNode:
         except OperationalError as error:
             self._recover(error)
             return
+        if lost := self.intake.lost_tags():
+            self._input(LeaseLost(tuple(lost)))
         if deliveries:
             self._news = True
             self._input(Delivered(tuple(map(self._upgraded, deliveries))))
@@ -188,6 +191,8 @@ class WorkerNode:
         if self._renew_at_s is not None and self._renew_at_s <= now_s:
             again_s = intake.renew()
             self._renew_at_s = None if again_s is None else now_s + again_s
+            if lost := intake.lost_claims():
+                self._input(Buried(tuple(lost)))
 
     def _wait(self) -> None:
         if self._news:

@@ -19,6 +19,7 @@ from taskq.ports import (
     Clock,
     Completion,
     Delivery,
+    LostMessage,
     Malformed,
     Message,
     Outgoing,
@@ -144,6 +145,14 @@ class KombuIntake(ABC, Generic[Handle]):
     def renew(self) -> float | None:
         """Nothing to renew, unless the transport has heartbeats."""
         return None
+
+    def lost_claims(self) -> Sequence[LostMessage]:
+        """Nothing: here a claim is an acknowledgement, and the broker has forgotten it."""
+        return ()
+
+    def lost_tags(self) -> Sequence[int]:
+        """Nothing: what is out stays out as long as the connection."""
+        return ()
 
     def add_queue(self, queue: QueueSpec) -> None:
         """Take from one more queue."""

@@ -22,7 +22,7 @@ from taskq.adapters.broker.redis_lease import (
 )
 from taskq.adapters.broker.redis_link import ANY, Link, LinkPool
 from taskq.adapters.broker.redis_queues import Queues
-from taskq.adapters.broker.redis_recovery import LostMessage, Recovery
+from taskq.adapters.broker.redis_recovery import Recovery
 from taskq.adapters.broker.redis_routes import Push, Routes
 from taskq.adapters.broker.redis_scripts import RENEW
 from taskq.adapters.broker.redis_waiting import GRACE_S, PEEK_S, Listener, Peeks
@@ -41,6 +41,7 @@ from taskq.ports import (
     Clock,
     Completion,
     Delivery,
+    LostMessage,
     Malformed,
     QueueSpec,
     Randomness,

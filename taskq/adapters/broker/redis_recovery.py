@@ -9,7 +9,6 @@ as well.  Each message leaves the heir's lease in the step that puts it somewher
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from taskq.adapters.broker.redis_lease import (
@@ -30,22 +29,10 @@ from taskq.adapters.broker.redis_wire import (
     read_envelope,
     returned,
 )
-from taskq.ports import Message
+from taskq.ports import LostMessage
 
 CLAIMED: Final = "worker lost after the body may have started"
 TOO_OFTEN: Final = "worker lost, for the {count}th delivery in a row; the limit is {limit}"
-
-
-@dataclass(frozen=True, slots=True)
-class LostMessage:
-    """A message that went to the dead letters because its worker was lost."""
-
-    message: Message
-    queue: str
-    exchange: str
-    routing_key: str
-    node: str  # the worker that was lost
-    reason: str
 
 
 class Recovery:

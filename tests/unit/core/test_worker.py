@@ -9,7 +9,16 @@ import pytest
 
 from taskq.core.delivery import TRANSITIONS, Entry, Event, ImpossibleEventError, Stage
 from taskq.core.effects import Commit, Conclude, Exit, Run, Say, SetPrefetch, Settle, StopPool
-from taskq.core.inputs import Connected, Disconnected, Happened, Stop, StopAsked, Woke
+from taskq.core.inputs import (
+    Buried,
+    Connected,
+    Disconnected,
+    Happened,
+    LeaseLost,
+    Stop,
+    StopAsked,
+    Woke,
+)
 from taskq.core.outcome import OUTCOMES, verdict
 from taskq.core.traits import TaskTraits
 from taskq.core.worker import Slot
@@ -18,6 +27,7 @@ from taskq.ports import (
     EndingKind,
     Job,
     JobStarted,
+    LostMessage,
     Malformed,
     Settlement,
     SlotLost,
@@ -536,3 +546,30 @@ def test_endings_of_one_collection_are_committed_together() -> None:
     [commit] = of(Commit, core.handle(Happened(endings), at(1.0)))
 
     assert [finish.job.token for finish in commit.finished] == [1, 2, 3]
+
+
+def test_a_lease_that_was_taken_over_orphans_what_runs() -> None:
+    """After a silence longer than the lease nothing of it is run, stored or settled here."""
+    core = core_of()
+    deliver(core, delivery(1, "late"), delivery(2, "late"), delivery(3, eta=iso(60)), delivery(4))
+
+    [line] = of(Say, core.handle(LeaseLost((1, 2, 3, 4, 99)), at(200.0)))
+    effects = end(core, 1)
+
+    assert (line.what, line.facts["count"]) == ("lease lost", 4)
+    assert settled(effects) == []
+    assert core.active == core.waiting == []
+
+
+def test_claims_of_a_lost_worker_end_as_lost_tasks() -> None:
+    """Who buries a claimed message of a lost worker ends its task, and settles nothing."""
+    core = core_of()
+    message = delivery(1).message
+    lost = LostMessage(message, "celery", "", "celery", "w9", "worker lost")
+
+    [conclude] = of(Conclude, core.handle(Buried((lost,)), at(1.0)))
+    [commit] = of(Commit, end(core, conclude.job.token, EndingKind.LOST))
+
+    assert conclude.kind is EndingKind.LOST
+    assert conclude.reason == "worker lost (w9)"
+    assert commit.finished[0].settlement is None

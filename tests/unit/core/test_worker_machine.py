@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from taskq.core.effects import Commit, Conclude, Exit, Run, Settle
-from taskq.core.inputs import Connected, Delivered, Disconnected, Happened, Stop, StopAsked, Woke
+from taskq.core.inputs import (
+    Connected,
+    Delivered,
+    Disconnected,
+    Happened,
+    LeaseLost,
+    Stop,
+    StopAsked,
+    Woke,
+)
 from taskq.ports import Ending, EndingKind, Malformed, SlotLost, SlotReady, Verdict
 
 from .helpers import at, core_of, delivery
@@ -127,6 +136,13 @@ class WorkerHistories(RuleBasedStateMachine):
             self.open = {tag: task for tag, task in self.open.items() if tag in self.claimed}
         self.tell(Disconnected(kept))
         self.tell(Connected())
+
+    @rule(data=st.data())
+    def lease_is_taken_over(self, data: st.DataObject) -> None:
+        gone = data.draw(st.sets(st.sampled_from(sorted(self.open)))) if self.open else set()
+        self.open = {tag: task for tag, task in self.open.items() if tag not in gone}
+        self.claimed -= gone
+        self.tell(LeaseLost(tuple(gone)))
 
     @rule(how=st.sampled_from(Stop))
     def stop(self, how: Stop) -> None:
