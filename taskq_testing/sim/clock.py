@@ -21,6 +21,10 @@ class Time:
     def __init__(self) -> None:
         self.now_s = 0.0
 
+    def read(self) -> float:
+        """The elapsed time."""
+        return self.now_s
+
 
 class NodeClock:
     """The ``Clock`` port of one node."""

@@ -70,6 +70,11 @@ class Station:
         finally:
             awaited.end.wake.pop(wake, None)
 
+    def let_go(self) -> None:
+        """The world is over; who still holds a port of it holds no more than that."""
+        self._wait_outside = _refuse
+        self.hands.let_go()
+
     # -- what it lends to bodies -------------------------------------------------------------------
 
     @property
@@ -89,6 +94,10 @@ class Station:
     def new_loop(self) -> asyncio.AbstractEventLoop:
         """An event loop on its virtual time."""
         return VirtualLoop(self.scheduler)
+
+
+def _refuse(awaited: Awaited) -> None:
+    raise RuntimeError(f"the simulated world is closed; nobody can wait for {awaited} in it")
 
 
 class Seat:

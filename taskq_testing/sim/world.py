@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import Context, Token, copy_context
 from datetime import datetime
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -81,8 +82,8 @@ class SimWorld:
         self._scheduler = Scheduler(self._time, made)
         if broker not in PROFILES:
             raise ValueError(f"no broker is modelled as {broker!r}; there are {list(PROFILES)}")
-        self.broker = BrokerModel(PROFILES[broker], lambda: self._time.now_s)
-        self.store = StoreModel(lambda: self._time.now_s)
+        self.broker = BrokerModel(PROFILES[broker], self._time.read)
+        self.store = StoreModel(self._time.read)
         self.stations: dict[str, Station] = {}
         self.workers: dict[str, WorkerNode] = {}
         self._vain_waits = 0
@@ -120,7 +121,9 @@ class SimWorld:
             else:
                 self._scheduler.drop(process)
         for station in self.stations.values():
-            station.hands.let_go()
+            station.let_go()
+        self._scheduler.let_go()
+        self.broker.let_go()
         seat, ports = self._tokens
         self._tokens = None
         current.ports_here.reset(ports)
@@ -150,9 +153,9 @@ class SimWorld:
         self.workers[name] = node
         self._patches.cover(getattr(task, "run", None) for task in app.tasks.values())
         station.hands.say("worker.start", slots=slots, queues=[q.name for q in spec.queues])
-        self._scheduler.spawn(
-            name, lambda: self._run_worker(name, node), place=station, context=context, owner=node
-        )
+        # What a process holds is never freed once it was killed: so it must not hold the world.
+        run = partial(_run_worker, self.workers, name, node)
+        self._scheduler.spawn(name, run, place=station, context=context, owner=node)
         return node
 
     def stop_worker(self, name: str, how: str = "warm") -> None:
@@ -311,9 +314,7 @@ class SimWorld:
         def pool(wake: Callable[[], None]) -> SimPool:
             return SimPool(station.hands, self._scheduler, place=station, context=child, wake=wake)
 
-        def child(pid: int) -> Context:
-            return self._seat(station, pid).context(self._base)
-
+        child = partial(_child_context, station, self._codec, self._base)
         return WorkerNode(
             app,
             spec,
@@ -324,10 +325,6 @@ class SimWorld:
             store=ports.store,
             pool=pool,
         )
-
-    def _run_worker(self, name: str, node: WorkerNode) -> None:
-        node.run()
-        self.workers.pop(name, None)
 
     def _worker(self, name: str) -> WorkerNode:
         node = self.workers.get(name)
@@ -377,6 +374,15 @@ class SimWorld:
             if not process.idle
         ]
         return NotQuiet(limit, busy, self.trace.text(10))
+
+
+def _run_worker(workers: dict[str, WorkerNode], name: str, node: WorkerNode) -> None:
+    node.run()
+    workers.pop(name, None)
+
+
+def _child_context(station: Station, codec: Codec, base: Context, pid: int) -> Context:
+    return Seat(station, codec, pid).context(base)
 
 
 def _ignore(_: object) -> None:

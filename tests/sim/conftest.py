@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -11,7 +10,7 @@ from taskq import TaskQ
 
 
 @pytest.fixture
-def app() -> Iterator[Any]:
+def app() -> Iterator[TaskQ]:
     """A fresh application that shares nothing."""
     made = TaskQ("promises", set_as_current=False)
     yield made

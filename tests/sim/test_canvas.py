@@ -5,17 +5,17 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
+from taskq import TaskQ
 from taskq.canvas import chain, chord, group
 from taskq_testing import World
 from taskq_testing.checks.registry import run_checks
 
 
 @pytest.fixture
-def tasks(app: Any) -> Any:
+def tasks(app: TaskQ) -> TaskQ:
     @app.task(acks_late=True)
     def add(x: int, y: int) -> int:
         time.sleep(1)
@@ -28,7 +28,7 @@ def tasks(app: Any) -> Any:
     return app
 
 
-def test_a_chain_hands_on_results(tasks: Any, taskq_world: Callable[..., World]) -> None:
+def test_a_chain_hands_on_results(tasks: TaskQ, taskq_world: Callable[..., World]) -> None:
     """Each step gets what the one before it returned."""
     add = tasks.tasks["tests.sim.test_canvas.add"]
     world = taskq_world(tasks)
@@ -38,7 +38,7 @@ def test_a_chain_hands_on_results(tasks: Any, taskq_world: Callable[..., World])
     assert run_checks(world) == []
 
 
-def test_a_group_runs_side_by_side(tasks: Any, taskq_world: Callable[..., World]) -> None:
+def test_a_group_runs_side_by_side(tasks: TaskQ, taskq_world: Callable[..., World]) -> None:
     """Its members take as long as one, and their results keep their order."""
     add = tasks.tasks["tests.sim.test_canvas.add"]
     world = taskq_world(tasks)
@@ -49,7 +49,7 @@ def test_a_group_runs_side_by_side(tasks: Any, taskq_world: Callable[..., World]
     assert run_checks(world) == []
 
 
-def test_a_chord_runs_its_body_once(tasks: Any, taskq_world: Callable[..., World]) -> None:
+def test_a_chord_runs_its_body_once(tasks: TaskQ, taskq_world: Callable[..., World]) -> None:
     """With all results, after the last of them."""
     add, total = (tasks.tasks[f"tests.sim.test_canvas.{name}"] for name in ("add", "total"))
     world = taskq_world(tasks)
@@ -64,7 +64,7 @@ def test_a_chord_runs_its_body_once(tasks: Any, taskq_world: Callable[..., World
 
 @pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
 def test_a_chord_survives_death_at_any_step(
-    tasks: Any, taskq_world: Callable[..., World], broker: str
+    tasks: TaskQ, taskq_world: Callable[..., World], broker: str
 ) -> None:
     """Wherever a worker dies, the body's result comes, and it is right."""
     add, total = (tasks.tasks[f"tests.sim.test_canvas.{name}"] for name in ("add", "total"))
@@ -98,7 +98,7 @@ def _between_right_and_body(world: World) -> bool:
 )
 @pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
 def test_a_chord_survives_death_between_right_and_body(
-    tasks: Any, taskq_world: Callable[..., World], broker: str
+    tasks: TaskQ, taskq_world: Callable[..., World], broker: str
 ) -> None:
     """A worker that dies after it took the right to send the body leaves it to another."""
     add, total = (tasks.tasks[f"tests.sim.test_canvas.{name}"] for name in ("add", "total"))

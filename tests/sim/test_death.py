@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from taskq import TaskQ
 from taskq_testing import World
 from taskq_testing.checks.registry import run_checks
 
@@ -18,7 +19,7 @@ BROKERS = ["redis", "rabbitmq"]
 
 @pytest.mark.parametrize("broker", BROKERS)
 def test_a_late_task_of_a_killed_worker_ends_elsewhere(
-    app: Any, taskq_world: Callable[..., World], broker: str
+    app: TaskQ, taskq_world: Callable[..., World], broker: str
 ) -> None:
     """Under late acks the broker gives the message to another worker."""
 
@@ -42,7 +43,7 @@ def test_a_late_task_of_a_killed_worker_ends_elsewhere(
 
 @pytest.mark.parametrize("broker", BROKERS)
 def test_an_early_task_never_begins_twice(
-    app: Any, taskq_world: Callable[..., World], broker: str
+    app: TaskQ, taskq_world: Callable[..., World], broker: str
 ) -> None:
     """Under early acks, wherever the worker dies, a body begins at most once."""
     begun: list[int] = []
@@ -72,7 +73,7 @@ def test_an_early_task_never_begins_twice(
 
 @pytest.mark.parametrize("broker", BROKERS)
 def test_killed_at_any_step_nothing_is_lost(
-    app: Any, taskq_world: Callable[..., World], broker: str
+    app: TaskQ, taskq_world: Callable[..., World], broker: str
 ) -> None:
     """Under late acks, wherever in the run the worker dies, every task ends with its result."""
 
@@ -91,7 +92,7 @@ def test_killed_at_any_step_nothing_is_lost(
     for seed, steps in itertools.product(range(4), range(1, 100)):
         world = taskq_world(app, broker=broker, seed=seed)
         world.start_worker("w1")
-        results = [add.delay(1, 1), add.delay(2, 2), flaky.delay()]
+        results: list[Any] = [add.delay(1, 1), add.delay(2, 2), flaky.delay()]
         alive = all(world.step() for _ in range(steps))
         if alive:
             world.kill("w1")
@@ -105,7 +106,7 @@ def test_killed_at_any_step_nothing_is_lost(
     assert tried > 80
 
 
-def test_finally_does_not_run_on_a_kill(app: Any, taskq_world: Callable[..., World]) -> None:
+def test_finally_does_not_run_on_a_kill(app: TaskQ, taskq_world: Callable[..., World]) -> None:
     """A killed process runs nothing more: no ``finally``, no ``with``, not even when collected."""
     seen: list[str] = []
 
@@ -131,7 +132,7 @@ def test_finally_does_not_run_on_a_kill(app: Any, taskq_world: Callable[..., Wor
     assert seen == []
 
 
-def test_a_killed_process_is_noticed(app: Any, taskq_world: Callable[..., World]) -> None:
+def test_a_killed_process_is_noticed(app: TaskQ, taskq_world: Callable[..., World]) -> None:
     """The worker lives on: late tasks come again, early ones end as failed."""
 
     @app.task(acks_late=True)
@@ -158,7 +159,7 @@ def test_a_killed_process_is_noticed(app: Any, taskq_world: Callable[..., World]
 
 
 def test_a_body_that_exits_takes_its_process_with_it(
-    app: Any, taskq_world: Callable[..., World]
+    app: TaskQ, taskq_world: Callable[..., World]
 ) -> None:
     """``os._exit`` and the like are a lost process to the worker."""
 
@@ -174,7 +175,7 @@ def test_a_body_that_exits_takes_its_process_with_it(
     assert quits.delay().get() == "second time"
 
 
-def test_a_node_may_die_by_its_own_hand(app: Any, taskq_world: Callable[..., World]) -> None:
+def test_a_node_may_die_by_its_own_hand(app: TaskQ, taskq_world: Callable[..., World]) -> None:
     """A body that kills its machine does nothing after it."""
     seen: list[str] = []
 

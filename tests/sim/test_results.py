@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
+from taskq import TaskQ
 from taskq.errors import TimeoutError as ResultTimeout
 from taskq_testing import Stuck, World
 from taskq_testing.checks.registry import run_checks
 
 
-def test_a_call_gives_a_result(app: Any, taskq_world: Callable[..., World]) -> None:
+def test_a_call_gives_a_result(app: TaskQ, taskq_world: Callable[..., World]) -> None:
     """``delay`` and ``run_until_quiet``: the result is there, and reading it costs no time."""
 
     @app.task
@@ -30,7 +30,7 @@ def test_a_call_gives_a_result(app: Any, taskq_world: Callable[..., World]) -> N
     assert run_checks(world) == []
 
 
-def test_waiting_for_a_result_runs_the_world(app: Any, taskq_world: Callable[..., World]) -> None:
+def test_waiting_for_a_result_runs_the_world(app: TaskQ, taskq_world: Callable[..., World]) -> None:
     """``get`` in the test lets virtual time pass until the result is there, and no longer."""
 
     @app.task
@@ -46,7 +46,7 @@ def test_waiting_for_a_result_runs_the_world(app: Any, taskq_world: Callable[...
     assert world.now_s == pytest.approx(3600)
 
 
-def test_waiting_can_time_out(app: Any, taskq_world: Callable[..., World]) -> None:
+def test_waiting_can_time_out(app: TaskQ, taskq_world: Callable[..., World]) -> None:
     """In virtual seconds, exactly."""
 
     @app.task
@@ -61,7 +61,9 @@ def test_waiting_can_time_out(app: Any, taskq_world: Callable[..., World]) -> No
     assert world.now_s == pytest.approx(60)
 
 
-def test_waiting_for_what_never_comes_says_so(app: Any, taskq_world: Callable[..., World]) -> None:
+def test_waiting_for_what_never_comes_says_so(
+    app: TaskQ, taskq_world: Callable[..., World]
+) -> None:
     """Without a worker nothing can ever happen, so ``get`` does not wait for ever."""
 
     @app.task
@@ -74,7 +76,7 @@ def test_waiting_for_what_never_comes_says_so(app: Any, taskq_world: Callable[..
         result.get()
 
 
-def test_failures_come_back(app: Any, taskq_world: Callable[..., World]) -> None:
+def test_failures_come_back(app: TaskQ, taskq_world: Callable[..., World]) -> None:
     """An exception of a body is the result, with its type."""
 
     @app.task
@@ -87,7 +89,7 @@ def test_failures_come_back(app: Any, taskq_world: Callable[..., World]) -> None
         fail.delay().get()
 
 
-def test_a_coroutine_is_awaited(app: Any, taskq_world: Callable[..., World]) -> None:
+def test_a_coroutine_is_awaited(app: TaskQ, taskq_world: Callable[..., World]) -> None:
     """``async def`` bodies sleep in virtual time, side by side in several slots."""
 
     @app.task
@@ -104,7 +106,7 @@ def test_a_coroutine_is_awaited(app: Any, taskq_world: Callable[..., World]) -> 
     assert world.now_s == pytest.approx(3600)
 
 
-def test_a_body_can_send_and_wait(app: Any, taskq_world: Callable[..., World]) -> None:
+def test_a_body_can_send_and_wait(app: TaskQ, taskq_world: Callable[..., World]) -> None:
     """A task that calls another one finds its own node's ports."""
 
     @app.task

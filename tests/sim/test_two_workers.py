@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
+from taskq import TaskQ
 from taskq_testing import World
 from taskq_testing.checks.registry import run_checks
 
 
 @pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
 def test_two_workers_share_a_queue(
-    app: Any, taskq_world: Callable[..., World], broker: str
+    app: TaskQ, taskq_world: Callable[..., World], broker: str
 ) -> None:
     """Long tasks are spread over both, each runs once, and both are done at about the same time."""
 
@@ -38,7 +38,7 @@ def test_two_workers_share_a_queue(
     assert run_checks(world) == []
 
 
-def test_workers_take_from_their_queues(app: Any, taskq_world: Callable[..., World]) -> None:
+def test_workers_take_from_their_queues(app: TaskQ, taskq_world: Callable[..., World]) -> None:
     """Each from those that it was given, and from no other."""
 
     @app.task
@@ -57,7 +57,7 @@ def test_workers_take_from_their_queues(app: Any, taskq_world: Callable[..., Wor
 
 
 def test_a_worker_that_stops_gives_back_what_waits(
-    app: Any, taskq_world: Callable[..., World]
+    app: TaskQ, taskq_world: Callable[..., World]
 ) -> None:
     """A warm stop lets what runs end; the rest goes to the other worker."""
 

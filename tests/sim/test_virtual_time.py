@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from taskq import TaskQ
 from taskq_testing import World
 from taskq_testing.checks.registry import run_checks
 
 
-def test_an_hour_of_sleep_costs_nothing(app: Any, taskq_world: Callable[..., World]) -> None:
+def test_an_hour_of_sleep_costs_nothing(app: TaskQ, taskq_world: Callable[..., World]) -> None:
     """A hundred bodies that sleep an hour each are over in no time."""
 
     @app.task
@@ -32,7 +33,7 @@ def test_an_hour_of_sleep_costs_nothing(app: Any, taskq_world: Callable[..., Wor
     assert results[0].get().startswith("2030-06-01T13:00:00")
 
 
-def test_an_eta_is_kept(app: Any, taskq_world: Callable[..., World]) -> None:
+def test_an_eta_is_kept(app: TaskQ, taskq_world: Callable[..., World]) -> None:
     """A task does not begin before its ETA, and begins at it."""
 
     @app.task
@@ -51,7 +52,7 @@ def test_an_eta_is_kept(app: Any, taskq_world: Callable[..., World]) -> None:
     assert run_checks(world) == []
 
 
-def test_retries_wait_in_virtual_time(app: Any, taskq_world: Callable[..., World]) -> None:
+def test_retries_wait_in_virtual_time(app: TaskQ, taskq_world: Callable[..., World]) -> None:
     """Each retry comes after its countdown; the last result counts."""
 
     @app.task(bind=True, max_retries=5)
@@ -71,7 +72,7 @@ def test_retries_wait_in_virtual_time(app: Any, taskq_world: Callable[..., World
     assert run_checks(world) == []
 
 
-def test_each_node_has_a_clock(app: Any, taskq_world: Callable[..., World]) -> None:
+def test_each_node_has_a_clock(app: TaskQ, taskq_world: Callable[..., World]) -> None:
     """A body sees the wall clock of its worker, also when that one is wrong."""
 
     @app.task
@@ -86,7 +87,7 @@ def test_each_node_has_a_clock(app: Any, taskq_world: Callable[..., World]) -> N
     assert now.delay().get() == pytest.approx(right - 3600)
 
 
-def test_a_soft_time_limit_reaches_the_body(app: Any, taskq_world: Callable[..., World]) -> None:
+def test_a_soft_time_limit_reaches_the_body(app: TaskQ, taskq_world: Callable[..., World]) -> None:
     """It is raised in the body at its moment, and the body may answer."""
     from taskq.errors import SoftTimeLimitExceeded
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
+from taskq import TaskQ
 from taskq_testing import Record, World
 
 
-def test_acts_at_times_and_events(app: Any, taskq_world: Callable[..., World]) -> None:
+def test_acts_at_times_and_events(app: TaskQ, taskq_world: Callable[..., World]) -> None:
     """``at`` counts from the start; ``when`` acts before anything else happens."""
 
     @app.task(acks_late=True)
@@ -36,7 +36,7 @@ def test_acts_at_times_and_events(app: Any, taskq_world: Callable[..., World]) -
     assert [result.get() for result in results] == ["slept", "slept"]
 
 
-def test_a_lost_connection_is_found_again(app: Any, taskq_world: Callable[..., World]) -> None:
+def test_a_lost_connection_is_found_again(app: TaskQ, taskq_world: Callable[..., World]) -> None:
     """A worker that is cut off connects again, and finishes what it had."""
 
     @app.task(acks_late=True)

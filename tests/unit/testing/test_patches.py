@@ -14,6 +14,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from time import sleep as copied_sleep
 from typing import Any
 
@@ -50,9 +51,13 @@ class Body:
     def run(self, *functions: Callable[[], Any]) -> list[Any]:
         seen: list[Any] = []
         for function in functions:
-            self.bench.spawn("body", lambda function=function: seen.append(function()), self)
+            self.bench.spawn("body", partial(_note, seen, function), self)
         self.bench.run()
         return seen
+
+
+def _note(seen: list[Any], function: Callable[[], Any]) -> None:
+    seen.append(function())
 
 
 @pytest.fixture

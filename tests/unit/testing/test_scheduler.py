@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -38,7 +39,7 @@ def _interleaving(seed: int, choices: list[int] | None = None) -> tuple[list[str
             bench.scheduler.pause()
 
     for name in "abc":
-        bench.spawn(name, lambda name=name: body(name))
+        bench.spawn(name, partial(body, name))
     bench.run()
     return seen, bench.scheduler.choices.made
 

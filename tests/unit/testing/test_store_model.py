@@ -24,7 +24,7 @@ class Rig:
         return StoreEnd(self.model, self.bench.hands("client"), "redis", self.waited.append)
 
     def states(self, *ids: str) -> list[str | None]:
-        return [record and record.state for record in self.end.load(ids)]
+        return [None if record is None else record.state for record in self.end.load(ids)]
 
 
 def result(task_id: str, state: str = "SUCCESS", expires_s: float | None = None) -> ResultRecord:
