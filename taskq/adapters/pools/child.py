@@ -22,7 +22,7 @@ from types import FrameType
 from typing import Final, NoReturn
 
 from taskq.adapters.pools.frames import FrameReader, News, Row, ending_row, job_of, pack
-from taskq.adapters.pools.ledger import BEGUN, DIE_BY, HELD, Ledger
+from taskq.adapters.pools.ledger import BEGUN, DIE_BY, Ledger
 from taskq.ports import Job, JobRunner
 
 # How long an ending may wait in the child for others to travel with.
@@ -64,6 +64,7 @@ class Child:
         self._limits = limits
         self._frames = FrameReader()
         self._done = 0
+        self._unsent: list[Row] = []
         self._held_since = 0.0
         self._begun = False  # whether the runner's hook has been called
         self._orphan = False  # the parent is gone: nobody reads what is written
@@ -90,10 +91,10 @@ class Child:
         try:
             self._run.begin_process()
         except Exception as error:
-            self._tell((News.BROKEN, f"{type(error).__name__}: {error}"))
+            self._unsent.append((News.BROKEN, f"{type(error).__name__}: {error}"))
             raise
         self._begun = True
-        self._tell((News.READY, os.getpid(), resident_kib()))
+        self._unsent.append((News.READY, os.getpid(), resident_kib()))
         self._flush()
         while (rows := self._next_rows()) is not None:
             why = self._run_batch([job_of(row) for row in rows])
@@ -120,19 +121,20 @@ class Child:
         """Run jobs in order; returns why the child must end, if it must."""
         words, run, limits = self._ledger.words, self._run, self._limits
         limited = limits.max_tasks is not None or limits.max_memory_kib is not None
-        why = ""
+        why, left = "", len(jobs)
         for job in jobs:
             self._done += 1
             words[BEGUN] = self._done
             if job.announce:
-                self._tell((News.STARTED, job.token))
+                self._unsent.append((News.STARTED, job.token))
                 self._flush()
-            self._tell(ending_row(run(job)))
+            self._unsent.append(ending_row(run(job)))
             if limited and (why := self._fullness()):
-                self._tell((News.FULL, why))
+                self._unsent.append((News.FULL, why))
                 break
-            if monotonic() - self._held_since >= HOLD_S:
-                self._flush()
+            left -= 1
+            if left:
+                self._hold_or_flush()
         self._flush()
         return why
 
@@ -153,23 +155,22 @@ class Child:
                 return rows
         return None
 
-    def _tell(self, row: Row) -> None:
-        """Hold a row until it can travel with others, where a killed child does not lose it."""
-        ledger = self._ledger
-        if not ledger.words[HELD]:
-            self._held_since = monotonic()
-        # What cannot be packed ends the process here; its parent reports the job as lost.
-        frame = pack([row])
-        if not ledger.hold(frame):
+    def _hold_or_flush(self) -> None:
+        """Keep the last ending until more can travel with it, but not for long."""
+        # In the ledger a killed child does not lose it.  What cannot be packed ends the process
+        # here, and its parent reports the job as lost.
+        if not self._ledger.hold(pack(self._unsent[-1:])):
             self._flush()
-            if not ledger.hold(frame):
-                self._write(memoryview(frame))
+        elif len(self._unsent) == 1:
+            self._held_since = monotonic()
+        elif monotonic() - self._held_since >= HOLD_S:
+            self._flush()
 
     def _flush(self) -> None:
-        ledger = self._ledger
-        if held := ledger.words[HELD]:
-            self._write(ledger.room[:held])
-            ledger.drop()
+        if self._unsent:
+            rows, self._unsent = self._unsent, []
+            self._write(memoryview(pack(rows)))
+            self._ledger.drop()
 
     def _write(self, rest: memoryview) -> None:
         if self._orphan:

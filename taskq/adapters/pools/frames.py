@@ -16,12 +16,12 @@ import io
 import marshal
 import pickle
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields, make_dataclass, replace
 from enum import IntEnum
 from operator import attrgetter
 from struct import Struct
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from taskq.ports import (
     DEFAULT_PUBLISH,
@@ -38,6 +38,7 @@ from taskq.ports import (
 )
 
 Row: TypeAlias = tuple[Any, ...]
+Record = TypeVar("Record")
 
 HEAD: Final = Struct("<I")
 MARSHAL: Final = ord("m")
@@ -57,11 +58,15 @@ class BrokenFrameError(Exception):
 class News(IntEnum):
     """What a row from a child tells; the first item of the row."""
 
-    ENDING = 0
+    ENDING = 0  # what ``ending_row`` has
     READY = 1  # pid, resident KiB
     STARTED = 2  # token
     FULL = 3  # why the child ends by itself
     BROKEN = 4  # why the child could not begin
+
+
+# The one that is as frequent as jobs; looking it up in the enumeration costs more than the test.
+ENDING: Final = int(News.ENDING)
 
 
 def _row_of(record: type) -> Callable[[Any], Row]:
@@ -69,6 +74,26 @@ def _row_of(record: type) -> Callable[[Any], Row]:
     return cast("Callable[[Any], Row]", attrgetter(*(item.name for item in fields(record))))
 
 
+def _maker_of(record: type[Record]) -> Callable[..., Record]:
+    """Return what makes a record of the values of all its fields, four times as fast as its class.
+
+    A frozen record is filled field by field through ``object.__setattr__``: 2 us for each job and
+    for each ending, more than all the rest of its way.  A draft with the same slots is filled
+    plainly, and becomes the record.
+    """
+    names = [(item.name, Any) for item in fields(cast("Any", record))]
+    draft_class = make_dataclass(f"{record.__name__}Draft", names, slots=True, eq=False)
+
+    def make(*values: Any) -> Record:
+        draft: Any = draft_class(*values)
+        draft.__class__ = record
+        return cast("Record", draft)
+
+    return make
+
+
+_make_job: Final = _maker_of(Job)
+_make_ending: Final = _maker_of(Ending)
 _job_row: Final = _row_of(Job)
 _result_row: Final = _row_of(ResultRecord)
 _chord_row: Final = _row_of(ChordPart)
@@ -176,7 +201,7 @@ def _plain_row(job: Job) -> Row:
 
 def job_of(row: Row) -> Job:
     """Read a row of ``pack_jobs``."""
-    return Job(*row)
+    return _make_job(*row)
 
 
 # -- endings -----------------------------------------------------------------------------------
@@ -186,7 +211,7 @@ def ending_row(ending: Ending) -> Row:
     """Return the row that tells of an ending."""
     result, chord = ending.result, ending.chord
     return (
-        0,  # News.ENDING
+        ENDING,
         ending.token,
         _KIND_NUMBERS[ending.kind],
         ending.runtime_s,
@@ -202,7 +227,7 @@ def ending_row(ending: Ending) -> Row:
 def ending_of(row: Row) -> Ending:
     """Read a row of ``ending_row``."""
     _, token, kind, runtime_s, result, follow_ups, chord, summary, traceback, expected = row
-    return Ending(
+    return _make_ending(
         token,
         _KINDS[kind],
         runtime_s,

@@ -26,6 +26,7 @@ from typing import Any, Final, TypeAlias
 from taskq.adapters.pools.child import Limits
 from taskq.adapters.pools.frames import (
     CANNOT_PICKLE,
+    ENDING,
     BrokenFrameError,
     News,
     Row,
@@ -129,6 +130,9 @@ class PreforkPool:
         self._slots: dict[int, _Slot] = {}
         self._events: list[PoolEvent] = []
         self._next_deadline_s: float | None = None
+        self._some_blind = False  # the system does not tell of every death
+        # Whether a child may hold the ending of one job while it runs the next one.
+        self._batched = False
         self._peek_at_s = 0.0
         self._stopping = self._closed = False
         self._warned_of_size = False
@@ -146,7 +150,7 @@ class PreforkPool:
         if self._events:
             return 0.0
         waits = [ASK_EVERY_S] if self._blind() else []
-        if self._in_batches():
+        if self._batched:
             waits.append(PEEK_EVERY_S)
         if self._next_deadline_s is not None:
             waits.append(max(0.0, self._next_deadline_s - self._now()))
@@ -178,6 +182,8 @@ class PreforkPool:
             child.send(jobs)
         except CANNOT_PICKLE:
             self._submit_each(child, jobs)
+        if len(child.account.tokens) > 1:
+            self._batched = True
         if child.backlog:
             self._watch_room(place, child)
 
@@ -252,7 +258,7 @@ class PreforkPool:
                 self._flush(child)
             else:
                 gone.append((slot, child))
-        if self._in_batches():
+        if self._batched:
             self._peek()
         for slot, child in gone:
             if child.wait():
@@ -265,28 +271,25 @@ class PreforkPool:
 
     def _blind(self) -> list[tuple[_Slot, ChildHandle]]:
         """Return the children of whose death nothing tells."""
+        if not self._some_blind:
+            return []
         children = [(slot, slot.child) for slot in self._slots.values()]
         return [(slot, child) for slot, child in children if child and child.death is None]
-
-    def _in_batches(self) -> bool:
-        """Whether a child may hold the ending of one job while it runs the next one."""
-        return any(
-            slot.child is not None and len(slot.child.account.tokens) > 1
-            for slot in self._slots.values()
-        )
 
     def _peek(self) -> None:
         """Take the endings that children hold while they are in a body that lasts."""
         now_s = self._now()
         if now_s >= self._peek_at_s:
             self._peek_at_s = now_s + PEEK_EVERY_S
-            for slot in self._slots.values():
-                if slot.child is not None and len(slot.child.account.tokens) > 1:
-                    self._take_held(slot.child)
+            children = [slot.child for slot in self._slots.values() if slot.child is not None]
+            batched = [child for child in children if len(child.account.tokens) > 1]
+            for child in batched:
+                self._take_held(child)
+            self._batched = bool(batched)
 
     def _take_held(self, child: ChildHandle) -> None:
         for row in child.held():
-            if row[0] == News.ENDING and child.account.settle(row[1]):
+            if row[0] == ENDING and child.account.settle(row[1]):
                 child.early.add(row[1])
                 self._events.append(ending_of(row))
 
@@ -305,7 +308,7 @@ class PreforkPool:
     def _take(self, slot: _Slot, child: ChildHandle, rows: Sequence[Row]) -> None:
         account, events = child.account, self._events
         for row in rows:
-            if row[0] == News.ENDING:
+            if row[0] == ENDING:
                 if account.settle(row[1]):
                     events.append(ending_of(row))
                 elif row[1] in child.early:
@@ -352,7 +355,9 @@ class PreforkPool:
             return
         slot.child = child
         self._watch(slot, child, child.reads, Word.NEWS)
-        if child.death is not None:
+        if child.death is None:
+            self._some_blind = True
+        else:
             self._watch(slot, child, child.death, Word.DEATH)
         self._enter(slot, State.STARTING, self._alive_timeout_s)
 
