@@ -219,15 +219,19 @@ class Link:
 
     def pump(self) -> None:
         """Take in what the socket has, without waiting; callbacks of the channel are called."""
-        while data := self._received():
+        while data := self._received(0):
             self._dispatch(data)
 
-    def _received(self) -> bytes:
+    def wait(self, timeout_s: float) -> None:
+        """Take in what the socket has, as soon as it has something; raises ``TimeoutError``."""
+        self._dispatch(self._received(timeout_s or 0.001))
+
+    def _received(self, timeout_s: float) -> bytes:
         sock = self.sock
         if sock is None:
             raise ConnectionResetError("the connection is closed")
         before = sock.gettimeout()
-        sock.settimeout(0)
+        sock.settimeout(timeout_s)
         try:
             data: bytes = sock.recv(RECEIVE_BYTES)
         except (BlockingIOError, ssl.SSLWantReadError):

@@ -163,7 +163,7 @@ class Confirms:
         while self._waiting:
             left = deadline.left() if timeout_s is None else deadline.left(timeout_s)
             try:
-                self._link.raw.drain_events(timeout=left or 0.001)
+                self._link.wait(left)
             except TimeoutError:
                 raise self._unanswered(deadline) from None
         if self._refused:

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from kombu.entity import Exchange, Queue
 from kombu.common import Broadcast
+from kombu.entity import Exchange, Queue
 
 from taskq.adapters.broker.kombu_entities import from_queue, is_quorum, to_entity, to_queue
 from taskq.ports import ExchangeSpec, QueueSpec
