@@ -520,11 +520,17 @@ class Pool(Protocol):
 
     @property
     def poll_s(self) -> float | None:
-        """How often to call ``collect`` though nothing became readable; None: never."""
+        """When to call ``collect`` though nothing became readable; None: never.
+
+        Asked before each wait, as ``watched`` is: what a pool waits for changes.
+        """
 
     @property
     def keeps_limits(self) -> tuple[bool, bool]:
-        """Whether it keeps hard and soft time limits."""
+        """Whether it keeps hard and soft time limits.
+
+        Hard: ``terminate`` ends any body.  Soft: the pool itself raises in the body.
+        """
 
     def start(self, slots: int, run: JobRunner) -> None:
         """Make slots; each is usable when its ``SlotReady`` has come.
@@ -534,7 +540,10 @@ class Pool(Protocol):
         """
 
     def submit(self, slot: int, jobs: Sequence[Job]) -> None:
-        """Give jobs to a slot; never waits for it."""
+        """Give jobs to a slot; never waits for it.
+
+        A slot that is not there, or is about to go, gives them back as ``SlotLost.unstarted``.
+        """
 
     def collect(self) -> Sequence[PoolEvent]:
         """Return what happened since the last call; never waits."""
@@ -543,13 +552,22 @@ class Pool(Protocol):
         """Add slots."""
 
     def shrink(self, count: int = 1) -> None:
-        """Remove slots, idle ones first; a busy one goes when its job ends."""
+        """Remove slots, idle ones first; a busy one goes when its job ends.
+
+        Each that is gone is told as ``SlotLost``, expected, and no ``SlotReady`` follows.
+        """
 
     def terminate(self, slot: int, signal: int) -> None:
-        """End a slot at once; ``SlotLost`` follows, then a new slot's ``SlotReady``."""
+        """End a slot at once; ``SlotLost`` follows, then a new slot's ``SlotReady``.
+
+        A pool that cannot end the body logs that, and nothing follows.
+        """
 
     def stop(self, *, at_once: bool = False) -> None:
-        """No job follows.  Idle slots end; with ``at_once`` busy ones are killed."""
+        """No job follows.  Idle slots end; with ``at_once`` busy ones are killed.
+
+        Told as in ``shrink``; a slot that cannot be killed is given up, and no more is heard of it.
+        """
 
     def describe(self) -> Mapping[str, Any]:
         """What ``inspect stats`` shows."""
