@@ -11,6 +11,7 @@ import time
 from array import array
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -234,7 +235,7 @@ def test_recycled_children_leave_nothing_behind(bench: Make) -> None:
     before = open_files()
     for number in range(100):
         b.until_ended(b.give(0, "quick"))
-        b.until(lambda wanted=number + 2: len(b.of(SlotReady)) == wanted)
+        b.until(partial(is_ready, b, number + 2))
 
     assert open_files() == before
     assert children_of_this_process() == [b.pid(0)]
@@ -308,13 +309,19 @@ def test_a_body_that_refuses_to_be_terminated_is_killed(bench: Make) -> None:
 
 def wait_until_pipe_is_full(bench: Bench) -> None:
     """Wait until the child has written as much as the pipe takes while nobody reads."""
-    reads = bench.pool._slots[0].child.reads
+    child = bench.pool._slots[0].child
+    assert child is not None
+    reads = child.reads
     room, size = fcntl.fcntl(reads, fcntl.F_GETPIPE_SZ), array("i", [0])
     end_s = time.monotonic() + 10
     while size[0] < room:
         assert time.monotonic() < end_s, f"{size[0]} bytes of {room} came"
         os.sched_yield()
         fcntl.ioctl(reads, termios.FIONREAD, size)
+
+
+def is_ready(bench: Bench, times: int) -> bool:
+    return len(bench.of(SlotReady)) == times
 
 
 def children_of_this_process() -> list[int]:

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,7 @@ def test_a_slow_start_is_waited_for(bench: Make, caplog: pytest.LogCaptureFixtur
         ready = len(b.of(SlotReady))
         batch, waiting = waiting[:5], waiting[5:]
         b.until_ended(b.submit(0, batch))
-        b.until(lambda ready=ready: len(b.of(SlotReady)) == ready + 1)
+        b.until(partial(is_ready, b, ready + 1))
 
     assert len(b.of(Ending)) == 20
     assert {lost.unstarted for lost in b.of(SlotLost)} == {()}
@@ -75,7 +76,7 @@ def test_children_that_never_come_up_are_not_started_in_a_circle(
     b = bench(clock=clock)
     b.pool.start(1, BodiesRunner(BODIES, begin=fail))
     for number in range(1, 5):
-        b.until(lambda number=number: len(failures(caplog)) == number)
+        b.until(partial(has_failed, caplog, number))
         for _ in range(20):
             b.look()
         assert len(failures(caplog)) == number
@@ -219,11 +220,15 @@ def test_a_child_holds_nothing_of_its_parents(bench: Make) -> None:
         "open": lambda _job: " ".join(open_things()),
         "stdin": lambda _job: repr(sys.stdin.read()),
     }
-    b = bench(close_in_child=lambda: (os.close(mine_r), os.close(mine_w)))
+
+    def close_mine() -> None:
+        os.close(mine_r)
+        os.close(mine_w)
+
+    b = bench(close_in_child=close_mine)
     b.start(3, BodiesRunner(bodies))
     held, stdin = b.until_ended(b.give(2, "open", "stdin"))
-    os.close(mine_r)
-    os.close(mine_w)
+    close_mine()
     own = set(held.split()) - before
 
     assert len(own) == 2
@@ -357,13 +362,21 @@ def test_memory_that_is_too_small_for_any_child_is_said_once(
     b.start(1, BodiesRunner(BODIES))
     for number in range(3):
         b.until_ended(b.give(0, "quick"))
-        b.until(lambda wanted=number + 2: len(b.of(SlotReady)) == wanted)
+        b.until(partial(is_ready, b, number + 2))
 
     assert len([r for r in caplog.records if "before its first task" in r.message]) == 1
 
 
 def failures(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [r.message for r in caplog.records if r.levelno == logging.ERROR]
+
+
+def has_failed(caplog: pytest.LogCaptureFixture, times: int) -> bool:
+    return len(failures(caplog)) == times
+
+
+def is_ready(bench: Bench, times: int) -> bool:
+    return len(bench.of(SlotReady)) == times
 
 
 def open_things() -> set[str]:
