@@ -444,6 +444,7 @@ class EagerResult(AsyncResult[R]):
         self._result, self._state, self._traceback = ret_value, state, traceback
         self._task_name = name
         self._backend = None
+        self._cache = self._get_task_meta()  # who waits for several need not wait for this
         self._on_ready = OnReady()
         self._on_ready(self)
 

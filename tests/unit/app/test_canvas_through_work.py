@@ -1,0 +1,288 @@
+"""Chains, groups and chords, as a worker carries them out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from taskq.app.work import Work
+from taskq.canvas.primitives import chain, chord, group
+from taskq.errors import TaskRevokedError
+from taskq.ports import EndingKind
+from tests.unit.app.fakes import DictStore, LabApp, body_of, drain, job_of, meta_of
+
+
+@pytest.fixture
+def add(app: LabApp) -> Any:
+    return app.task(name="add")(lambda x, y=0: x + y)
+
+
+@pytest.fixture
+def xsum(app: LabApp) -> Any:
+    return app.task(name="xsum")(sum)
+
+
+@pytest.fixture
+def fail(app: LabApp) -> Any:
+    @app.task(name="fail")
+    def fail(*args: Any) -> None:
+        raise ValueError("boom")
+
+    return fail
+
+
+def test_each_step_gets_the_result_of_the_one_before(
+    app: LabApp, work: Work, add: Any, store: DictStore
+) -> None:
+    """A chain runs step by step; each step knows its parent, and is a child of it."""
+    result = chain(add.s(1, 2), add.s(10), add.s(100))()
+
+    endings = drain(app, work)
+
+    assert [each.summary for each in endings] == ["3", "13", "113"]
+    assert result.get() == 113
+    first = meta_of(store.records[result.parent.parent.id])
+    last = meta_of(store.records[result.id])
+    assert first["children"] == [[[result.parent.id, None], None]]
+    assert last["parent_id"] == result.parent.id
+    assert list(result.collect())[0][1] == 113
+
+
+def test_a_failed_step_fails_the_steps_after_it(
+    app: LabApp, work: Work, add: Any, fail: Any, store: DictStore
+) -> None:
+    """The exception of a step is stored for all later steps, and raised by the last result."""
+    result = chain(add.s(1, 2), fail.s(), add.s(1), add.s(2))()
+
+    drain(app, work)
+
+    assert [result.state, result.parent.state] == ["FAILURE", "FAILURE"]
+    assert result.parent.parent.parent.state == "SUCCESS"
+    with pytest.raises(ValueError, match="boom"):
+        result.get()
+
+
+def test_callbacks_get_the_result(app: LabApp, work: Work, add: Any) -> None:
+    """A link is sent with the result in front, by the task that it follows."""
+    result = add.apply_async((1, 2), link=[add.s(10), add.si(5, 5)])
+    (sent,) = app.ports.broker.take()
+
+    ending = work(job_of(sent))
+
+    assert [body_of(each)[0] for each in ending.follow_ups] == [[3, 10], [5, 5]]
+    assert {each.message.headers["parent_id"] for each in ending.follow_ups} == {result.id}
+
+
+def test_a_chord_sends_its_body_once(app: LabApp, work: Work, add: Any, xsum: Any) -> None:
+    """The last member sends the body with the results in the order of the header."""
+    result = chord([add.s(1, 2), add.s(3, 4), add.s(5, 6)])(xsum.s())
+    jobs = [job_of(each, token=n) for n, each in enumerate(app.ports.broker.take())]
+    store: DictStore = app.ports.store
+
+    for job in reversed(jobs):
+        ending = work(job)
+        assert ending.chord is not None
+        store.count_chord(ending.chord)
+    finished = [work.finish_chord(jobs[0], ending.chord) for _ in range(2)]
+
+    assert finished == [True, False]
+    (body,) = app.ports.broker.take()
+    assert body_of(body)[0] == [[3, 7, 11]]
+    assert body.message.headers["id"] == result.id
+    assert body.message.headers["group"] == ending.chord.group_id
+
+
+def test_a_failed_member_fails_the_body(
+    app: LabApp, work: Work, add: Any, fail: Any, xsum: Any, store: DictStore
+) -> None:
+    """The body of a failed header is stored as ChordError, and its errbacks are told."""
+    told: list[Any] = []
+
+    @app.task(name="errback")
+    def errback(request: Any, exc: Any, traceback: Any) -> None:
+        told.append((request.id, str(exc), traceback))
+
+    body = xsum.s().on_error(errback.s())
+    result = chord([add.s(1, 2), fail.s()])(body)
+    drain(app, work)
+
+    meta = meta_of(store.records[result.id])
+    failed = result.parent.results[1].id
+    text = f"Dependency {failed} raised ValueError('boom')"
+    assert meta["result"] == {
+        "exc_type": "ChordError",
+        "exc_message": [text],
+        "exc_module": "celery.exceptions",
+    }
+    assert told == [(result.id, text, None)]
+    with pytest.raises(ValueError, match="boom"):
+        result.get()
+
+
+def test_a_chain_in_a_header_counts_when_it_breaks(
+    app: LabApp, work: Work, add: Any, fail: Any, xsum: Any
+) -> None:
+    """A member that is a chain has failed when one of its steps has."""
+    result = chord([add.s(1, 2), chain(fail.s(), add.s(1), add.s(2))])(xsum.s())
+
+    drain(app, work)
+
+    assert result.state == "FAILURE"
+
+
+def test_a_revoked_member_ends_its_chord(
+    app: LabApp, work: Work, add: Any, xsum: Any, store: DictStore
+) -> None:
+    """A chord does not wait for a member that will never run."""
+    result = chord([add.s(1, 2), add.s(3, 4)])(xsum.s())
+    first, second = (job_of(each) for each in app.ports.broker.take())
+
+    ran = work(first)
+    revoked = work.conclude(second, EndingKind.REVOKED, "revoked", {})
+    for ending in (ran, revoked):
+        assert ending.chord is not None
+        progress = store.count_chord(ending.chord)
+    assert (progress.done, progress.size) == (2, 2)
+    assert revoked.chord is not None
+    work.finish_chord(second, revoked.chord)
+
+    assert result.state == "FAILURE"
+    assert "TaskRevokedError" in str(result.result)
+    assert isinstance(result.result.__class__, type)
+    assert TaskRevokedError.__name__ in str(result.result)
+
+
+def test_an_outer_chord_learns_that_an_inner_one_failed(
+    app: LabApp, work: Work, add: Any, fail: Any, xsum: Any
+) -> None:
+    """A chord that is a member of another one fails it too."""
+    inner = chord([add.s(1, 1), fail.s()], xsum.s())
+    result = chord([add.s(2, 2), inner])(xsum.s())
+
+    drain(app, work)
+
+    assert result.state == "FAILURE"
+
+
+def test_a_group_in_the_middle_is_waited_for(
+    app: LabApp, work: Work, add: Any, xsum: Any
+) -> None:
+    """What follows a group in a chain gets the list of its results."""
+    result = (add.s(1, 1) | group(add.s(10), add.s(20)) | xsum.s()).delay()
+
+    drain(app, work)
+
+    assert result.get() == 34
+
+
+def test_a_replacing_group_gives_the_list_of_its_results(
+    app: LabApp, work: Work, add: Any
+) -> None:
+    """A task that is replaced by a group has the list of results as its own."""
+
+    @app.task(name="fan", bind=True)
+    def fan(self: Any, n: int) -> None:
+        self.replace(group(add.s(each, each) for each in range(n)))
+
+    result = fan.delay(3)
+    drain(app, work)
+
+    assert result.get() == [0, 2, 4]
+
+
+def test_a_replacement_is_followed_by_the_rest_of_the_chain(
+    app: LabApp, work: Work, add: Any
+) -> None:
+    """The steps after a replaced task run after its replacement."""
+
+    @app.task(name="swap", bind=True)
+    def swap(self: Any, n: int) -> None:
+        self.replace(chain(add.s(n, 10), add.s(100)))
+
+    result = chain(swap.s(1), add.s(1000))()
+    drain(app, work)
+
+    assert result.get() == 1111
+    assert result.parent.get() == 111
+
+
+def test_a_replaced_member_is_waited_for(app: LabApp, work: Work, add: Any, xsum: Any) -> None:
+    """A chord waits for what takes the place of one of its members."""
+
+    @app.task(name="swap", bind=True)
+    def swap(self: Any, n: int) -> None:
+        self.replace(add.s(n, 10))
+
+    result = chord([swap.s(1), add.s(2, 2)])(xsum.s())
+    drain(app, work)
+
+    assert result.get() == 15
+
+
+def test_a_member_may_add_a_member(app: LabApp, work: Work, add: Any, xsum: Any) -> None:
+    """Add_to_chord makes a running chord wait for one more task."""
+
+    @app.task(name="more", bind=True)
+    def more(self: Any) -> int:
+        self.add_to_chord(add.s(100, 0))
+        return 1
+
+    result = chord([more.s(), add.s(2, 2)])(xsum.s())
+    drain(app, work)
+
+    assert result.get() == 105
+
+
+def test_builtin_tasks_run_what_they_are_given(app: LabApp, work: Work, add: Any) -> None:
+    """Map, starmap and chunks call the task that they name."""
+    one = app.task(name="one")(lambda x: x + 1)
+    results = [
+        one.map([1, 2]).delay(),
+        add.starmap([(1, 2), (3, 4)]).delay(),
+        add.chunks([(1, 2), (3, 4), (5, 6)], 2).apply_async(),
+    ]
+
+    drain(app, work)
+
+    assert [each.get() for each in results] == [[2, 3], [3, 7], [[3, 7], [11]]]
+
+
+def test_every_app_has_the_builtin_tasks(app: LabApp) -> None:
+    """The tasks that canvases are made of are registered under Celery's names."""
+    assert {name for name in app.tasks if name.startswith("celery.")} == {
+        "celery.accumulate",
+        "celery.backend_cleanup",
+        "celery.chain",
+        "celery.chord",
+        "celery.chord_unlock",
+        "celery.chunks",
+        "celery.group",
+        "celery.map",
+        "celery.starmap",
+    }
+
+
+def test_celerys_chord_unlock_is_carried_out(
+    app: LabApp, work: Work, add: Any, xsum: Any
+) -> None:
+    """A message of a Celery client that waits for a header by asking is understood."""
+    members = [add.delay(1, 2), add.delay(3, 4)]
+    body = xsum.s()
+    result = body.freeze()
+    waiting = [job_of(each) for each in app.ports.broker.take()]
+    app.send_task(
+        "celery.chord_unlock",
+        ("g", dict(body)),
+        {"result": [each.as_tuple() for each in members], "interval": 1},
+    )
+    (unlock,) = app.ports.broker.take()
+
+    assert work(job_of(unlock)).kind is EndingKind.RETRIED
+    for job in waiting:
+        ending = work(job)
+        assert ending.result is not None
+        app.ports.store.store([ending.result])
+    assert work(job_of(unlock)).kind is EndingKind.SUCCEEDED
+    drain(app, work)
+    assert result.get() == 10
