@@ -14,9 +14,9 @@ from typing import Final
 import click
 
 from taskq_testing.plugin import SCENARIO_SUFFIX
-from taskq_testing.report.text import failure_text, outcome_line
+from taskq_testing.report.text import Tally, failure_text, tally_line
 from taskq_testing.scenario.load import ScenarioError, load
-from taskq_testing.scenario.run import Outcome, run_scenario
+from taskq_testing.scenario.run import Outcome, make_app, run_scenario
 from taskq_testing.scenario.schema import Scenario
 from taskq_testing.stopwatch import Stopwatch
 
@@ -67,21 +67,26 @@ def _replay(files: list[Path], seeds: Iterable[int] | None, *, verbose: bool) ->
     runs, watch = 0, Stopwatch()
     for file in files:
         scenario = _load(file)
-        lap = Stopwatch()
-        outcomes = [run_scenario(scenario, seed) for seed in seeds or _own_seeds(scenario)]
-        runs += len(outcomes)
-        line = outcome_line(str(file), outcomes, lap.seconds)
-        click.secho(line, fg=None if all(o.passed for o in outcomes) else "red")
-        broken = [outcome for outcome in outcomes if not outcome.passed]
-        failed.extend(broken)
-        if verbose:
-            for outcome in outcomes:
-                click.echo(outcome.trace.text())
-        if broken:
-            click.echo(failure_text(broken[0]))
-            _say_more(broken)
+        tally = _run_all(scenario, seeds or _own_seeds(scenario), verbose=verbose)
+        runs += tally.runs
+        failed.extend(tally.broken)
+        click.secho(tally_line(str(file), tally), fg="red" if tally.broken else None)
+        if tally.broken:
+            click.echo(failure_text(tally.broken[0]))
+            _say_more(tally.broken)
     click.echo(_summary(len(files), runs, len(failed), watch.seconds))
     return BROKEN if failed else 0
+
+
+def _run_all(scenario: Scenario, seeds: Iterable[int], *, verbose: bool) -> Tally:
+    watch, tally, app = Stopwatch(), Tally(scenario.name), make_app(scenario)
+    for seed in seeds:
+        outcome = run_scenario(scenario, seed, app=app)
+        tally.add(outcome)
+        if verbose:
+            click.echo(outcome.trace.text())
+    tally.real_s = watch.seconds
+    return tally
 
 
 def _say_more(broken: list[Outcome]) -> None:
@@ -103,9 +108,10 @@ def _summary(files: int, runs: int, failed: int, seconds: float) -> str:
 def explore(path: Path, runs: int, first: int) -> None:
     """Try seeds until one breaks the scenario."""
     scenario, watch = _load(path), Stopwatch()
+    app = make_app(scenario)
     histories: set[str] = set()
     for seed in range(first, first + runs):
-        outcome = run_scenario(scenario, seed)
+        outcome = run_scenario(scenario, seed, app=app)
         histories.add(outcome.trace.hash())
         if not outcome.passed:
             click.secho(f"seed {seed} breaks it, after {seed - first + 1} runs", fg="red")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from taskq_testing.scenario.run import Outcome
 from taskq_testing.sim.trace import clock_text
@@ -11,17 +11,36 @@ from taskq_testing.sim.trace import clock_text
 LAST_EVENTS = 30
 
 
-def outcome_line(file: str, outcomes: Sequence[Outcome], real_s: float) -> str:
+@dataclass(slots=True)
+class Tally:
+    """Many runs of one file.  Of those that held it keeps numbers only."""
+
+    name: str
+    runs: int = 0
+    tasks: int = 0
+    sim_s: float = 0.0
+    real_s: float = 0.0
+    last_seed: int = 0
+    broken: list[Outcome] = field(default_factory=list)
+
+    def add(self, outcome: Outcome) -> None:
+        """Count one run."""
+        self.runs += 1
+        self.tasks += outcome.tasks
+        self.sim_s += outcome.sim_s
+        self.last_seed = outcome.seed
+        if not outcome.passed:
+            self.broken.append(outcome)
+
+
+def tally_line(file: str, tally: Tally) -> str:
     """Say of one file whether it holds, over one seed or many."""
-    failed = [outcome for outcome in outcomes if not outcome.passed]
-    mark = "FAIL" if failed else "ok"
-    seeds = f"seed {outcomes[0].seed}" if len(outcomes) == 1 else f"{len(outcomes)} seeds"
-    tasks = sum(outcome.tasks for outcome in outcomes)
-    sim_s = sum(outcome.sim_s for outcome in outcomes)
+    mark = "FAIL" if tally.broken else "ok"
+    seeds = f"seed {tally.last_seed}" if tally.runs == 1 else f"{tally.runs} seeds"
     return (
-        f"{mark:<4}  {outcomes[0].scenario.name}\n"
-        f"      {file}: {seeds}, {tasks} bodies, {clock_text(sim_s)} of virtual time "
-        f"in {real_s * 1000:.0f} ms"
+        f"{mark:<4}  {tally.name}\n"
+        f"      {file}: {seeds}, {tally.tasks} bodies, {clock_text(tally.sim_s)} of virtual time "
+        f"in {tally.real_s * 1000:.0f} ms"
     )
 
 

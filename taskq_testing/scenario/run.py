@@ -64,11 +64,14 @@ class Run:
 
 
 def run_scenario(
-    scenario: schema.Scenario, seed: int | None = None, choices: list[int] | None = None
+    scenario: schema.Scenario,
+    seed: int | None = None,
+    choices: list[int] | None = None,
+    app: Any = None,
 ) -> Outcome:
-    """Run one file once."""
+    """Run one file once; ``app`` is what ``make_app`` made of it, to be used for many runs."""
     seed = scenario.seed if seed is None else seed
-    app = make_app(scenario)
+    app = app or make_app(scenario)
     start = scenario.clock.start or DEFAULT_START
     profile = scenario.broker.profile
     with World(app, seed=seed, start=start, broker=profile, choices=choices) as world:

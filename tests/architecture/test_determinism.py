@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from taskq_testing.scenario.load import load
-from taskq_testing.scenario.run import run_scenario
+from taskq_testing.scenario.run import make_app, run_scenario
 
 SCENARIOS = sorted((Path(__file__).parents[2] / "scenarios").glob("*.scenario.yaml"))
 PROGRAM = """
@@ -33,6 +33,16 @@ def test_a_seed_is_a_history(path: Path) -> None:
 
     assert first.text() == again.text() == replayed.text()
     assert first.hash() == again.hash() == replayed.hash()
+
+
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.name.split(".")[0])
+def test_an_app_keeps_nothing_of_a_run(path: Path) -> None:
+    """Runs one after the other on one application are as if each had its own."""
+    scenario = load(path)
+    app = make_app(scenario)
+    shared = [run_scenario(scenario, seed, app=app).trace.hash() for seed in range(3)]
+
+    assert shared == [run_scenario(scenario, seed).trace.hash() for seed in range(3)]
 
 
 def test_seeds_make_different_histories() -> None:

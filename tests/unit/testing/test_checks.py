@@ -1,0 +1,83 @@
+"""Each standing check finds what it is there for, and nothing in a good run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from taskq import TaskQ
+from taskq_testing import World
+from taskq_testing.checks.registry import CHECKS, run_checks
+
+Spoil = Callable[[World, str], None]
+
+
+@pytest.fixture
+def world(taskq_world: Callable[..., World], taskq_app: TaskQ) -> World:
+    """A world in which two tasks have run, one of them later."""
+
+    @taskq_app.task(name="work")
+    def work() -> None:
+        """Do nothing."""
+
+    world = taskq_world(taskq_app)
+    world.start_worker("w1")
+    work.delay()
+    work.apply_async(countdown=60)
+    world.run_until_quiet()
+    return world
+
+
+def again(world: World, what: str, at_s: float | None = None, **facts: Any) -> None:
+    """Let something happen once more, as it happened last."""
+    last = world.trace.find(what)[-1]
+    moment = last.at_s if at_s is None else at_s
+    world.trace.add(moment, last.node, what, {**last.facts, **facts})
+
+
+def lose_the_ack(world: World, task_id: str) -> None:
+    world.trace.records[:] = [
+        record for record in world.trace if record.what != "broker.ack" or record.task_id != task_id
+    ]
+
+
+def release_twice(world: World, task_id: str) -> None:
+    for _ in range(2):
+        world.trace.add(0.0, "w1", "chord.close", {"group": task_id})
+
+
+def leave_one(world: World, task_id: str) -> None:
+    del task_id
+    world.stop_worker("w1")
+    world.run_until_quiet()
+    world.apps[0].tasks["work"].delay()
+
+
+SPOILT: dict[str, Spoil] = {
+    "nothing-lost": lose_the_ack,
+    "duplicates-bounded": lambda world, _: again(world, "task.start"),
+    "claimed-once": lambda world, _: again(world, "task.start"),
+    "eta-not-early": lambda world, _: again(world, "task.start", at_s=59.0),
+    "final-stays": lambda world, _: again(world, "result.store", state="RETRY"),
+    "chord-body-once": release_twice,
+    "drained": leave_one,
+}
+
+
+def test_a_good_run_breaks_no_promise(world: World) -> None:
+    """Else a check would cry wolf."""
+    assert run_checks(world) == []
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_a_spoilt_run_breaks_its_promise(world: World, name: str) -> None:
+    """The check names itself, says what happened, and shows the records."""
+    task_id = world.trace.find("task.send")[0].task_id
+    assert task_id is not None
+    SPOILT[name](world, task_id)
+    findings = run_checks(world, [name])
+
+    assert [finding.check for finding in findings] == [name]
+    assert name in str(findings[0])

@@ -1,0 +1,80 @@
+"""What users can name is documented."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from taskq_testing.checks.registry import CHECKS
+from taskq_testing.cli import main
+from taskq_testing.faults.kinds import FAULTS
+from taskq_testing.scenario import load, schema
+from taskq_testing.scenario.behaviour import FUNCTIONS
+from taskq_testing.sim.profiles import PROFILES
+from taskq_testing.sim.trace import EVENTS
+from taskq_testing.sim.world import SimWorld
+
+DOCS = Path(__file__).parents[3] / "docs"
+TABLES = (
+    load.SCENARIO, load.TASK, load.STEP, load.FAULT, load.CALL, load.CHORD, load.RAISES, load.RETRY,
+    schema.WORKER, schema.CLOCK, schema.CLOCK_NODE, schema.APP, schema.BROKER, schema.LIMITS,
+    schema.SEEDS, *load.EXPECTATIONS.values(),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("word", sorted({name for table in TABLES for name in table}))
+def test_every_key_of_a_scenario_is_documented(word: str) -> None:
+    """In the page about scenarios."""
+    assert word in (DOCS / "scenarios.md").read_text()
+
+
+@pytest.mark.parametrize("word", [*EVENTS, *FAULTS, *FUNCTIONS, *PROFILES])
+def test_every_word_of_a_scenario_is_documented(word: str) -> None:
+    """Events, faults, functions, brokers."""
+    assert word in (DOCS / "scenarios.md").read_text()
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=lambda fault: fault.name)
+def test_every_value_of_a_fault_is_documented(fault: object) -> None:
+    """In the row of its fault."""
+    [row] = [
+        line
+        for line in (DOCS / "scenarios.md").read_text().splitlines()
+        if line.startswith(f"| `{fault.name}` |")  # type: ignore[attr-defined]  # a row of FAULTS
+    ]
+
+    assert all(f"`{parameter.name}`" in row for parameter in fault.parameters)  # type: ignore[attr-defined]  # as above
+
+
+NOT_FOR_USERS = {
+    "close",
+    "watch",
+    "add_node",
+    "ports",
+    "describe_choices",
+    "steps",
+    "quiet",
+    "now_s",
+}
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *(
+            name
+            for name in vars(SimWorld)
+            if not name.startswith("_") and name not in NOT_FOR_USERS
+        ),
+        *CHECKS,
+        *main.commands,
+        "taskq_world",
+        "taskq_app",
+        "taskq_seed",
+        "--taskq-seed",
+    ],
+)
+def test_every_name_for_tests_is_documented(word: str) -> None:
+    """What a world can do, checks, commands, fixtures."""
+    assert word in (DOCS / "testing.md").read_text()
