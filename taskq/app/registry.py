@@ -69,6 +69,11 @@ class LazyTask(Proxy):
             object.__setattr__(self, "_find", lambda: made)
         return made
 
+    @property
+    def __doc__(self) -> str | None:  # type: ignore[override]  # that of the task, not of this class
+        found: str | None = self._evaluate().__doc__
+        return found
+
     def __maybe_evaluate__(self) -> Any:
         """Return the task."""
         return self._evaluate()

@@ -137,37 +137,40 @@ class Sending(Tasking):
         if known is None or known.version != self._conf._version:  # noqa: SLF001 - hot: no property
             self.conf.finalize()
             known = self._send_settings = SendSettings.of(self.conf)
+            self._routes.clear()
             self._renew_router()
         return known
 
     @property
     def router(self) -> Router:
         """The queues and routes; made anew when a setting that they come from has changed."""
-        conf = self.conf
-        if self._router is None or self._router_version != conf.version:
-            key = (
-                conf.task_queues,
-                conf.task_routes,
-                conf["task_default_queue"],
-                conf["task_default_exchange"],
-                conf["task_default_routing_key"],
-                conf.task_default_exchange_type,
-                conf.task_default_queue_type,
-                conf.task_create_missing_queues,
-                conf.task_create_missing_queue_type,
-                conf.task_create_missing_queue_exchange_type,
-                conf.task_queue_max_priority,
-            )
-            if self._router is None or key != self._router_key:
-                self._router = Router(self)
-                self._router_key = key
-                self._routes.clear()
-            self._router_version = conf.version
+        if self._router is None or self._router_version != self.conf.version:
+            return self._renew_router()
         return self._router
 
-    def _renew_router(self) -> None:
-        self._routes.clear()
-        assert self.router is not None
+    def _renew_router(self) -> Router:
+        # A change of another setting must not lose the queues that were added since.
+        conf = self.conf
+        key = (
+            conf.task_queues,
+            conf.task_routes,
+            conf["task_default_queue"],
+            conf["task_default_exchange"],
+            conf["task_default_routing_key"],
+            conf.task_default_exchange_type,
+            conf.task_default_queue_type,
+            conf.task_create_missing_queues,
+            conf.task_create_missing_queue_type,
+            conf.task_create_missing_queue_exchange_type,
+            conf.task_queue_max_priority,
+        )
+        router = self._router
+        if router is None or key != self._router_key:
+            router = self._router = Router(self)
+            self._router_key = key
+            self._routes.clear()
+        self._router_version = conf.version
+        return router
 
     def flush_routes(self) -> None:
         """Read ``task_routes`` and ``task_queues`` again; for who changes them in place."""

@@ -190,7 +190,8 @@ class Task(Generic[P, R]):
         original = getattr(cls, attr)
         wrapped = around(original)
         wrapped.__wrapped__ = original
-        setattr(cls, attr, wrapped)
+        is_static = isinstance(inspect.getattr_static(cls, attr), staticmethod)
+        setattr(cls, attr, staticmethod(wrapped) if is_static else wrapped)
 
     # -- running ----------------------------------------------------------------------------------
 

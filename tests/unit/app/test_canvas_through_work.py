@@ -165,9 +165,7 @@ def test_an_outer_chord_learns_that_an_inner_one_failed(
     assert result.state == "FAILURE"
 
 
-def test_a_group_in_the_middle_is_waited_for(
-    app: LabApp, work: Work, add: Any, xsum: Any
-) -> None:
+def test_a_group_in_the_middle_is_waited_for(app: LabApp, work: Work, add: Any, xsum: Any) -> None:
     """What follows a group in a chain gets the list of its results."""
     result = (add.s(1, 1) | group(add.s(10), add.s(20)) | xsum.s()).delay()
 
@@ -176,9 +174,7 @@ def test_a_group_in_the_middle_is_waited_for(
     assert result.get() == 34
 
 
-def test_a_replacing_group_gives_the_list_of_its_results(
-    app: LabApp, work: Work, add: Any
-) -> None:
+def test_a_replacing_group_gives_the_list_of_its_results(app: LabApp, work: Work, add: Any) -> None:
     """A task that is replaced by a group has the list of results as its own."""
 
     @app.task(name="fan", bind=True)
@@ -263,9 +259,7 @@ def test_every_app_has_the_builtin_tasks(app: LabApp) -> None:
     }
 
 
-def test_celerys_chord_unlock_is_carried_out(
-    app: LabApp, work: Work, add: Any, xsum: Any
-) -> None:
+def test_celerys_chord_unlock_is_carried_out(app: LabApp, work: Work, add: Any, xsum: Any) -> None:
     """A message of a Celery client that waits for a header by asking is understood."""
     members = [add.delay(1, 2), add.delay(3, 4)]
     body = xsum.s()

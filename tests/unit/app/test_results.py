@@ -86,8 +86,7 @@ def test_waiting_ends_with_what_was_waited_for(app: LabApp, store: DictStore) ->
         app.AsyncResult("x", task_name="proj.add").get(timeout=3)
 
     assert str(caught.value) == (
-        "waited 3 s for the result of task proj.add [x] in dict://; "
-        "its last known state is STARTED"
+        "waited 3 s for the result of task proj.add [x] in dict://; its last known state is STARTED"
     )
     assert issubclass(AsyncResult.TimeoutError, ResultTimeoutError)
 

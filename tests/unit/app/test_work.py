@@ -717,7 +717,12 @@ def test_the_traits_of_a_task_are_filled_from_the_settings(app: LabApp, work: Wo
 
     assert t is not None
     assert u is not None
-    assert (t.acks_late, t.rate_limit, t.time_limit_s, t.acks_on_failure) == (True, "10/m", 60, True)
+    assert (t.acks_late, t.rate_limit, t.time_limit_s, t.acks_on_failure) == (
+        True,
+        "10/m",
+        60,
+        True,
+    )
     assert (u.acks_late, u.time_limit_s, u.acks_on_failure, u.acks_on_timeout) == (
         False,
         5,

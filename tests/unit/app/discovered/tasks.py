@@ -1,0 +1,3 @@
+"""Found by autodiscovery."""
+
+FOUND = True
