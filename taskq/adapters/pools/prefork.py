@@ -14,14 +14,10 @@ from __future__ import annotations
 
 import logging
 import os
-import selectors
 import signal as signals
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from enum import Enum, auto
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from taskq.adapters.pools.child import Limits
 from taskq.adapters.pools.frames import (
@@ -33,6 +29,8 @@ from taskq.adapters.pools.frames import (
     ending_of,
 )
 from taskq.adapters.pools.handle import READ_AT_ONCE_BYTES, ChildHandle, signal_name
+from taskq.adapters.pools.slot import Slot, State, Watcher, Word
+from taskq.errors import ImproperlyConfigured
 from taskq.ports import (
     Clock,
     Ending,
@@ -66,44 +64,6 @@ PEEK_EVERY_S: Final = 0.05
 ASK_EVERY_S: Final = 1.0
 
 
-class State(Enum):
-    """Where a slot stands."""
-
-    STARTING = auto()  # its process is there and has not said that it is ready
-    READY = auto()
-    PAUSING = auto()  # it has no process; one is started when the pause is over
-    DYING = auto()  # its process was sent a signal
-
-
-class Word(Enum):
-    """What a descriptor that became ready means."""
-
-    NEWS = auto()
-    ROOM = auto()
-    DEATH = auto()
-
-
-Watch: TypeAlias = tuple["_Slot", ChildHandle, Word]
-
-
-@dataclass(slots=True)
-class _Slot:
-    """One place for one job at a time."""
-
-    number: int
-    state: State = State.PAUSING
-    child: ChildHandle | None = None
-    deadline_s: float | None = None  # of the state
-    failures: int = 0  # children in a row that died without having begun a job
-    leaving: bool = False  # no process follows this one
-    why: str = ""  # why it leaves, is full or was sent a signal
-    trouble: str = ""  # what a child that could not begin said
-
-    @property
-    def busy(self) -> bool:
-        return self.child is not None and bool(self.child.account.tokens)
-
-
 class PreforkPool:
     """Runs bodies in processes of its own."""
 
@@ -118,23 +78,23 @@ class PreforkPool:
         start_method: str = "fork",
     ) -> None:
         if start_method != "fork":
-            raise NotImplementedError(
-                f"worker_pool_start_method is {start_method!r}; this pool can only 'fork'"
+            raise ImproperlyConfigured(
+                f"worker_pool_start_method: {start_method!r} is not there yet; use 'fork'"
             )
         self._clock = clock
         self._alive_timeout_s = alive_timeout_s
         self._limits = Limits(max_tasks_per_child, max_memory_per_child)
         self._close_in_child = close_in_child
         self._run: JobRunner | None = None
-        self._selector = selectors.DefaultSelector()
-        self._slots: dict[int, _Slot] = {}
+        self._watcher = Watcher()
+        self._slots: dict[int, Slot] = {}
         self._events: list[PoolEvent] = []
         self._next_deadline_s: float | None = None
         self._some_blind = False  # the system does not tell of every death
         # Whether a child may hold the ending of one job while it runs the next one.
         self._batched = False
         self._peek_at_s = 0.0
-        self._stopping = self._closed = False
+        self._stopping = False
         self._warned_of_size = False
 
     # -- the port ------------------------------------------------------------------------------
@@ -142,7 +102,7 @@ class PreforkPool:
     @property
     def watched(self) -> Sequence[int]:
         """One descriptor that stands for all children: epoll or kqueue can itself be watched."""
-        return () if self._closed else (self._selector.fileno(),)
+        return self._watcher.descriptors
 
     @property
     def poll_s(self) -> float | None:
@@ -185,7 +145,7 @@ class PreforkPool:
         if len(child.account.tokens) > 1:
             self._batched = True
         if child.backlog:
-            self._watch_room(place, child)
+            self._watcher.add(child.writes, place, child, Word.ROOM)
 
     def collect(self) -> Sequence[PoolEvent]:
         """Read what children wrote, write what waits, see who died."""
@@ -197,7 +157,7 @@ class PreforkPool:
         """Add slots, under the lowest numbers that are free."""
         for _ in range(count):
             number = next(n for n in range(len(self._slots) + 1) if n not in self._slots)
-            self._slots[number] = slot = _Slot(number)
+            self._slots[number] = slot = Slot(number)
             self._start_child(slot)
 
     def shrink(self, count: int = 1) -> None:
@@ -246,12 +206,10 @@ class PreforkPool:
     # -- one look ------------------------------------------------------------------------------
 
     def _pump(self, timeout_s: float) -> None:
-        if self._closed:
+        if self._watcher.closed:
             return
         gone = self._blind()
-        for key, _ in self._selector.select(timeout_s):
-            watch: Watch = key.data
-            slot, child, word = watch
+        for slot, child, word in self._watcher.select(timeout_s):
             if word is Word.NEWS:
                 self._read(slot, child)
             elif word is Word.ROOM:
@@ -266,10 +224,9 @@ class PreforkPool:
         if self._next_deadline_s is not None and self._next_deadline_s <= self._now():
             self._pass_deadlines()
         if self._stopping and not self._slots:
-            self._selector.close()
-            self._closed = True
+            self._watcher.close()
 
-    def _blind(self) -> list[tuple[_Slot, ChildHandle]]:
+    def _blind(self) -> list[tuple[Slot, ChildHandle]]:
         """Return the children of whose death nothing tells."""
         if not self._some_blind:
             return []
@@ -293,19 +250,19 @@ class PreforkPool:
                 child.early.add(row[1])
                 self._events.append(ending_of(row))
 
-    def _read(self, slot: _Slot, child: ChildHandle, budget: int = READ_AT_ONCE_BYTES) -> None:
+    def _read(self, slot: Slot, child: ChildHandle, budget: int = READ_AT_ONCE_BYTES) -> None:
         try:
             rows, ended = child.read(budget)
             self._take(slot, child, rows)
         except BrokenFrameError as error:
             log.error("slot %d: process %d: %s; it is killed", slot.number, child.pid, error)  # noqa: TRY400 - our own words say it all
-            self._unwatch(child.reads)
+            self._watcher.drop(child.reads)
             self._doom(slot, "wrote what is no frame", signals.SIGKILL)
         else:
             if ended:
-                self._unwatch(child.reads)  # its death follows, and would be drowned out
+                self._watcher.drop(child.reads)  # its death follows, and would be drowned out
 
-    def _take(self, slot: _Slot, child: ChildHandle, rows: Sequence[Row]) -> None:
+    def _take(self, slot: Slot, child: ChildHandle, rows: Sequence[Row]) -> None:
         account, events = child.account, self._events
         for row in rows:
             if row[0] == ENDING:
@@ -327,7 +284,7 @@ class PreforkPool:
     def _flush(self, child: ChildHandle) -> None:
         child.flush()
         if not child.backlog:
-            self._unwatch(child.writes)
+            self._watcher.drop(child.writes)
             if child.closing:
                 child.close_writes()
 
@@ -345,7 +302,7 @@ class PreforkPool:
 
     # -- the life of a slot --------------------------------------------------------------------
 
-    def _start_child(self, slot: _Slot) -> None:
+    def _start_child(self, slot: Slot) -> None:
         assert self._run is not None, "start() comes first"
         slot.why = slot.trouble = ""
         try:
@@ -354,14 +311,14 @@ class PreforkPool:
             self._pause(slot, f"the system gives no process: {error}")
             return
         slot.child = child
-        self._watch(slot, child, child.reads, Word.NEWS)
+        self._watcher.add(child.reads, slot, child, Word.NEWS)
         if child.death is None:
             self._some_blind = True
         else:
-            self._watch(slot, child, child.death, Word.DEATH)
+            self._watcher.add(child.death, slot, child, Word.DEATH)
         self._enter(slot, State.STARTING, self._alive_timeout_s)
 
-    def _begin(self, slot: _Slot, child: ChildHandle, resident_kib: int) -> None:
+    def _begin(self, slot: Slot, child: ChildHandle, resident_kib: int) -> None:
         if slot.state is not State.STARTING or slot.leaving:
             return
         self._enter(slot, State.READY)
@@ -376,7 +333,7 @@ class PreforkPool:
                 limit_kib,
             )
 
-    def _release(self, slot: _Slot, why: str) -> None:
+    def _release(self, slot: Slot, why: str) -> None:
         """Let the process end when it has done what it was given; no other follows."""
         slot.leaving, slot.why = True, slot.why or why
         if slot.child is None:
@@ -386,19 +343,19 @@ class PreforkPool:
         if not slot.child.backlog:
             slot.child.close_writes()
 
-    def _doom(self, slot: _Slot, why: str, number: int) -> None:
+    def _doom(self, slot: Slot, why: str, number: int) -> None:
         assert slot.child is not None, "there is a process"
         slot.why = why
         self._enter(slot, State.DYING, None if number == signals.SIGKILL else TERMINATE_GRACE_S)
         slot.child.kill(number)
 
-    def _bury(self, slot: _Slot, child: ChildHandle) -> None:
+    def _bury(self, slot: Slot, child: ChildHandle) -> None:
         """Settle the accounts of a dead child, and start the next one."""
-        if self._is_watched(child.reads):
+        if self._watcher.has(child.reads):
             self._read(slot, child, budget=sys.maxsize)
         self._take_held(child)
         for fd in child.descriptors():
-            self._unwatch(fd)
+            self._watcher.drop(fd)
         started, unstarted = child.split()
         was_ready = slot.state is not State.STARTING
         idle_death = not child.has_begun and not slot.why
@@ -416,13 +373,13 @@ class PreforkPool:
             slot.failures = slot.failures + 1 if idle_death else 0
             self._start_child(slot)
 
-    def _pause(self, slot: _Slot, why: str) -> None:
+    def _pause(self, slot: Slot, why: str) -> None:
         pause_s = min(FIRST_PAUSE_S * 2**slot.failures, LONGEST_PAUSE_S)
         slot.failures = min(slot.failures + 1, MAX_DOUBLINGS)
         log.error("slot %d does not come up: %s; next try in %g s", slot.number, why, pause_s)
         self._enter(slot, State.PAUSING, pause_s)
 
-    def _remove(self, slot: _Slot) -> None:
+    def _remove(self, slot: Slot) -> None:
         del self._slots[slot.number]
         self._plan()
 
@@ -431,7 +388,7 @@ class PreforkPool:
     def _now(self) -> float:
         return self._clock.read().elapsed_s
 
-    def _enter(self, slot: _Slot, state: State, for_s: float | None = None) -> None:
+    def _enter(self, slot: Slot, state: State, for_s: float | None = None) -> None:
         slot.state = state
         slot.deadline_s = None if for_s is None else self._now() + for_s
         self._plan()
@@ -450,7 +407,7 @@ class PreforkPool:
                 self._pass_deadline(slot)
         self._plan()
 
-    def _pass_deadline(self, slot: _Slot) -> None:
+    def _pass_deadline(self, slot: Slot) -> None:
         if slot.state is State.PAUSING:
             self._start_child(slot)
         elif slot.state is State.DYING and slot.child is not None:
@@ -464,7 +421,7 @@ class PreforkPool:
                 self._alive_timeout_s,
             )
 
-    # -- descriptors ---------------------------------------------------------------------------
+    # -- the rest ------------------------------------------------------------------------------
 
     def _submit_each(self, child: ChildHandle, jobs: Sequence[Job]) -> None:
         """Give what can cross the pipe; what cannot is no task that a worker could have sent."""
@@ -475,27 +432,12 @@ class PreforkPool:
                 why = f"headers or properties cannot be handed to another process: {error!r}"
                 self._events.append(Ending(job.token, EndingKind.MALFORMED, summary=why))
 
-    def _watch_room(self, slot: _Slot, child: ChildHandle) -> None:
-        if not self._is_watched(child.writes):
-            self._selector.register(child.writes, selectors.EVENT_WRITE, (slot, child, Word.ROOM))
-
-    def _watch(self, slot: _Slot, child: ChildHandle, fd: int, word: Word) -> None:
-        self._selector.register(fd, selectors.EVENT_READ, (slot, child, word))
-
-    def _unwatch(self, fd: int) -> None:
-        if self._is_watched(fd):
-            self._selector.unregister(fd)
-
-    def _is_watched(self, fd: int) -> bool:
-        return fd in self._selector.get_map()
-
     def _close_inherited(self) -> None:
         """In a new child: close what belongs to the parent."""
         for slot in self._slots.values():
             if slot.child is not None:
                 for fd in slot.child.descriptors():
                     os.close(fd)
-        with suppress(OSError):  # a kqueue does not pass a fork, so there is nothing to close
-            self._selector.close()
+        self._watcher.close()
         if self._close_in_child is not None:
             self._close_in_child()

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from taskq.errors import ImproperlyConfigured
 from taskq.ports import Ending, EndingKind, Job, Reading, SlotLost, SlotReady
 from tests.real.pools.bench import Bench, BodiesRunner
 
@@ -365,6 +366,12 @@ def test_memory_that_is_too_small_for_any_child_is_said_once(
         b.until(partial(is_ready, b, number + 2))
 
     assert len([r for r in caplog.records if "before its first task" in r.message]) == 1
+
+
+def test_a_start_method_that_is_not_there_is_refused(bench: Make) -> None:
+    """Only ``fork`` works; anything else is said when the pool is made."""
+    with pytest.raises(ImproperlyConfigured, match="'spawn' is not there yet"):
+        bench(start_method="spawn")
 
 
 def failures(caplog: pytest.LogCaptureFixture) -> list[str]:
