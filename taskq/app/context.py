@@ -140,6 +140,16 @@ class Context:
 
 # What is in a message without anybody asking for it: the attributes above, and what codecs and
 # brokers write on the way.
-_STANDARD = frozenset(vars(Context)) | frozenset(
-    ["compression", "x-death", "x-first-death-exchange", "x-first-death-queue", "x-first-death-reason", "x-last-death-exchange", "x-last-death-queue", "x-last-death-reason", "x-delivery-count", "x-acquired-count", "_sent"]
-)
+_STANDARD = frozenset(vars(Context)) | {
+    "_sent",
+    "compression",
+    "x-acquired-count",
+    "x-death",
+    "x-delivery-count",
+    "x-first-death-exchange",
+    "x-first-death-queue",
+    "x-first-death-reason",
+    "x-last-death-exchange",
+    "x-last-death-queue",
+    "x-last-death-reason",
+}

@@ -25,12 +25,12 @@ def app() -> Iterator[LabApp]:
 
 @pytest.fixture
 def broker(app: LabApp) -> RecordingBroker:
-    return app.ports.broker
+    return app.lab_broker
 
 
 @pytest.fixture
 def store(app: LabApp) -> DictStore:
-    return app.ports.store
+    return app.lab_store
 
 
 @pytest.fixture

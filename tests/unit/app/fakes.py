@@ -6,11 +6,12 @@ import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, cast
 
 from taskq.app.app import App
 from taskq.errors import ContentDisallowed, DecodeError, EncodeError
 from taskq.ports import (
+    Broker,
     ChordPart,
     ChordProgress,
     Encoded,
@@ -47,7 +48,7 @@ class Counting:
 
 
 class JsonCodec:
-    types = {"json": "application/json", "text": "text/plain"}
+    types: ClassVar = {"json": "application/json", "text": "text/plain"}
 
     def encode(self, value: Any, serializer: str) -> Encoded:
         try:
@@ -180,9 +181,17 @@ class LabApp(App):
             randomness=Counting(),
             place=Place("host", 42),
             codec=JsonCodec(),
-            broker=RecordingBroker(),
+            broker=cast("Broker", RecordingBroker()),  # nothing here consumes
             store=DictStore(),
         )
+
+    @property
+    def lab_broker(self) -> RecordingBroker:
+        return cast("RecordingBroker", self.ports.broker)
+
+    @property
+    def lab_store(self) -> DictStore:
+        return cast("DictStore", self.ports.store)
 
 
 def job_of(outgoing: Outgoing, token: int = 1, **changes: Any) -> Job:
@@ -210,24 +219,25 @@ def body_of(outgoing: Outgoing) -> Any:
 
 
 def meta_of(record: ResultRecord) -> dict[str, Any]:
-    return json.loads(record.payload)
+    meta: dict[str, Any] = json.loads(record.payload)
+    return meta
 
 
 def drain(app: Any, work: Any, limit: int = 100) -> list[Ending]:
     """Run all that is sent, and all that follows from it, as a worker would."""
-    endings = []
-    todo = app.ports.broker.take()
+    endings: list[Ending] = []
+    todo = app.lab_broker.take()
     while todo:
         assert len(endings) < limit, "it does not come to an end"
         job = job_of(todo.pop(0), token=len(endings) + 1)
         ending = work(job)
         endings.append(ending)
-        app.ports.broker.publish(ending.follow_ups)
+        app.lab_broker.publish(ending.follow_ups)
         if ending.result is not None:
-            app.ports.store.store([ending.result])
+            app.lab_store.store([ending.result])
         if ending.chord is not None:
-            progress = app.ports.store.count_chord(ending.chord)
+            progress = app.lab_store.count_chord(ending.chord)
             if progress.size is not None and progress.done >= progress.size:
                 work.finish_chord(job, ending.chord)
-        todo += app.ports.broker.take()
+        todo += app.lab_broker.take()
     return endings

@@ -18,7 +18,7 @@ def add(app: LabApp) -> Any:
 
 def test_apply_goes_through_the_codec(app: LabApp) -> None:
     """Arguments and result come as they would come from a worker: tuples are lists."""
-    same = app.task(name="same")(lambda x: (x, type(x).__name__))
+    same: Any = app.task(name="same")(lambda x: (x, type(x).__name__))
 
     assert same.apply(((1, 2),)).get() == [[1, 2], "list"]
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from taskq.errors import ImproperlyConfigured, QueueNotFound
+from taskq.ports import QueueSpec
 from tests.unit.app.fakes import LabApp, RecordingBroker
 
 
@@ -43,7 +44,7 @@ class NativeQueue:
 
 def where(app: LabApp, name: str = "x", **options: Any) -> tuple[str, str]:
     app.send_task(name, **options)
-    broker: RecordingBroker = app.ports.broker
+    broker: RecordingBroker = app.lab_broker
     sent = broker.take()[-1]
     return sent.exchange, sent.routing_key
 
@@ -77,7 +78,7 @@ def test_a_task_attribute_stands_before_the_routes(app: LabApp) -> None:
     app.conf.task_routes = {"t": {"queue": "routed"}, "u": "routed"}
     t = app.task(name="t", queue="attribute")(lambda: None)
     u = app.task(name="u")(lambda: None)
-    broker: RecordingBroker = app.ports.broker
+    broker: RecordingBroker = app.lab_broker
 
     t.delay()
     t.apply_async(queue="call")
@@ -132,7 +133,7 @@ def test_routers_may_be_functions_and_classes(app: LabApp) -> None:
     app.conf.task_routes = (by_function,)
     app.send_task("x", (1,), priority=5)
     app.send_task("x", (1,))
-    first, second = app.ports.broker.take()
+    first, second = app.lab_broker.take()
 
     assert first.routing_key == "function-x"
     assert first.message.properties["priority"] == 5
@@ -166,7 +167,7 @@ def test_a_route_may_say_more_than_the_queue(app: LabApp) -> None:
     app.send_task("w")
     app.send_task("w", priority=1)
 
-    first, second = app.ports.broker.take()
+    first, second = app.lab_broker.take()
     assert (first.exchange, first.routing_key) == ("ex", "rk")
     assert first.message.properties["priority"] == 5
     assert second.message.properties["priority"] == 1
@@ -179,7 +180,8 @@ def test_queues_of_the_user_are_declared_as_they_are(app: LabApp) -> None:
 
     app.send_task("x", queue="foo")
 
-    (spec,) = app.ports.broker.sent[0].declare
+    (spec,) = app.lab_broker.sent[0].declare
+    assert isinstance(spec, QueueSpec)
     assert spec.native is native
     assert spec.arguments == {"x-a": 1}
     assert spec.max_priority == 9
@@ -243,7 +245,7 @@ def test_a_fanout_exchange_is_published_to_by_name(app: LabApp) -> None:
 
     app.send_task("x", queue="fan")
 
-    (sent,) = app.ports.broker.sent
+    (sent,) = app.lab_broker.sent
     assert (sent.exchange, sent.exchange_type) == ("fx", "fanout")
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: PLR0917 - fixtures are parameters
 """From a delivered message to an ending."""
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def heard(*watched: Signal) -> Iterator[list[tuple[str, dict[str, Any]]]]:
 
 
 def run(app: LabApp, work: Work, result: AsyncResult[Any]) -> Ending:
-    (sent,) = app.ports.broker.take()
+    (sent,) = app.lab_broker.take()
     return work(job_of(sent))
 
 
@@ -107,7 +108,8 @@ def test_an_ignored_result_is_not_stored(
     """The call says whether its result is stored, and where it does not, the task."""
     task = app.task(name="t", ignore_result=on_task)(lambda: 1)
 
-    result = task.apply_async(**({} if on_call is None else {"ignore_result": on_call}))
+    options: dict[str, Any] = {} if on_call is None else {"ignore_result": on_call}
+    result = task.apply_async(**options)
 
     assert (run(app, work, result).result is not None) is stored
     assert result.ignored is not stored
@@ -233,7 +235,7 @@ def test_coroutines_are_run_to_their_end(app: LabApp, work: Work) -> None:
         return [x, self.request.id]
 
     result = t.delay(1)
-    (sent,) = app.ports.broker.take()
+    (sent,) = app.lab_broker.take()
     job = job_of(sent)
 
     assert work.is_async(job)
@@ -253,7 +255,7 @@ def test_awaited_bodies_keep_their_requests_apart(app: LabApp, work: Work) -> No
 
     for _ in range(3):
         t.delay()
-    jobs = [job_of(each) for each in app.ports.broker.take()]
+    jobs = [job_of(each) for each in app.lab_broker.take()]
 
     async def all_of_them() -> list[Ending]:
         return list(await asyncio.gather(*(work.awaitable(job) for job in jobs)))
@@ -292,7 +294,7 @@ class Telling(Task[..., Any]):
 
 def test_handlers_of_a_success(app: LabApp, work: Work) -> None:
     """A success calls before_start, on_success and after_return, in this order."""
-    t = app.task(name="t", base=Telling, told=[])(lambda x: x)
+    t: Any = app.task(name="t", base=Telling, told=[])(lambda x: x)
 
     run(app, work, t.delay(5))
 
@@ -303,10 +305,10 @@ def test_handlers_of_a_failure(app: LabApp, work: Work) -> None:
     """A failure calls on_failure with the exception and its traceback, and after_return."""
     error = ValueError("boom")
 
-    @app.task(name="t", base=Telling, told=[])
-    def t() -> None:
+    def body() -> None:
         raise error
 
+    t: Any = app.task(name="t", base=Telling, told=[])(body)
     run(app, work, t.delay())
 
     assert t.told[1:] == [("on_failure", error, True), ("after_return", "FAILURE", error)]
@@ -436,7 +438,7 @@ def test_what_ends_the_process_passes_through(
 
     t.delay()
     with pytest.raises(error):
-        work(job_of(app.ports.broker.take()[0]))
+        work(job_of(app.lab_broker.take()[0]))
 
     assert current.frames.get() is None
 
@@ -495,7 +497,7 @@ def test_a_retry_is_the_same_call_once_more(app: LabApp, work: Work) -> None:
 
 
 def test_retries_end_with_the_exception_that_was_given(app: LabApp, work: Work) -> None:
-    """When no retry is left the task fails with what retry was given, or with an error of its own."""
+    """When no retry is left the task fails with what retry was given, or with an own error."""
 
     @app.task(name="given", bind=True, max_retries=2)
     def given(self: Any) -> None:
@@ -526,7 +528,7 @@ def test_a_retry_that_does_not_throw_is_sent_at_once(app: LabApp, work: Work) ->
     ending = run(app, work, t.delay())
 
     assert ending.summary == "'went on'"
-    assert [each.message.headers["retries"] for each in app.ports.broker.sent] == [1]
+    assert [each.message.headers["retries"] for each in app.lab_broker.sent] == [1]
 
 
 def test_a_replacement_has_the_id_of_the_task(app: LabApp, work: Work) -> None:
