@@ -97,6 +97,12 @@ class RpcRig(Rig):
     """Stores that answer by message."""
 
     oids: Oids = field(default_factory=Oids)
+    brokers: list[KombuBroker] = field(default_factory=list)
+
+    def close(self) -> None:
+        super().close()
+        for broker in self.brokers:
+            broker.close()
 
     def reader(self) -> ResultStore:
         store = self.writer()
@@ -110,6 +116,7 @@ class RpcRig(Rig):
 
 def rpc_rig(url: str) -> RpcRig:
     oids = Oids()
+    brokers: list[KombuBroker] = []
 
     def make() -> ResultStore:
         broker = KombuBroker(
@@ -117,12 +124,12 @@ def rpc_rig(url: str) -> RpcRig:
             clock=SystemClock(),
             randomness=SystemRandomness(),
             place=Place("here", 1),
-            heartbeat=None,
         )
+        brokers.append(broker)
         return RpcStore(broker, oid=lambda: oids.oid, clock=SystemClock())
 
     traits = StoreTraits(groups=False, chords=False, shared=False)
-    return RpcRig(make, traits, oids=oids)
+    return RpcRig(make, traits, oids=oids, brokers=brokers)
 
 
 class TestRpcOnMemory(StoreSuite):

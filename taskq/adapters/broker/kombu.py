@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from functools import cached_property
 from typing import Any, Final, TypeVar
 
@@ -84,7 +85,20 @@ class KombuBroker:
         self._confirm = bool(options.get("confirm_publish", confirm_publish))
         self._writing = LinkSettings(_split(urls), **common)
         self._reading = LinkSettings(_split(read_urls or urls), **common)
-        self._pool = LinkPool(lambda: Link(self._writing, clock), pool_limit)
+        self._pool_limit = pool_limit
+        self._pool = self._new_pool()
+
+    def _new_pool(self) -> LinkPool:
+        return LinkPool(lambda: Link(self._writing, self._clock), self._pool_limit)
+
+    def without_heartbeats(self) -> KombuBroker:
+        """Return one for consumers that nobody looks after, as clients that wait for replies.
+
+        A heartbeat that is asked for and not sent makes the broker close the connection.
+        """
+        quiet = copy(self)
+        quiet._heartbeat_s, quiet._pool = 0, quiet._new_pool()  # noqa: SLF001 - of this class
+        return quiet
 
     @property
     def name(self) -> str:

@@ -1,7 +1,8 @@
 """Results as messages: ``rpc://``.  Each goes to the reply queue that its caller named.
 
-Made by ``taskq.wiring`` on a broker of its own without heartbeats: nobody sends any while a client
-does something else, and a connection that the broker gives up takes its queue along.
+Made by ``taskq.wiring`` on the app's broker.  Replies come over connections without heartbeats:
+nobody sends any while a client does something else, and a connection that the broker gives up
+takes its queue along.
 
 A client thread has one reply queue, named by its oid.  ``ListeningBroker`` makes sure that the
 queue exists before a task is sent whose result will go there.  What a queue brings is kept for
@@ -84,6 +85,9 @@ class RpcStore:
         expires_s: float | None = DEFAULT_EXPIRES_S,
     ) -> None:
         self._broker, self._oid, self._clock = broker, oid, clock
+        # Brokers whose connections need no attention have no such method.
+        quiet: Callable[[], Broker] | None = getattr(broker, "without_heartbeats", None)
+        self._listening: Broker = broker if quiet is None else quiet()
         self._delivery_mode = PERSISTENT if persistent else TRANSIENT
         self._expires_s = expires_s
         self._begin()
@@ -185,7 +189,6 @@ class RpcStore:
         for reply in replies.values():
             with reply.lock:
                 reply.intake.close()
-        self._broker.close()
 
     # -- reply queues ----------------------------------------------------------------------------
 
@@ -210,7 +213,7 @@ class RpcStore:
             expires_s=self._expires_s,
             no_ack=True,
         )
-        reply = ReplyQueue(self._broker.consume([queue], oid))
+        reply = ReplyQueue(self._listening.consume([queue], oid))
         with self._lock:
             self._replies[oid] = reply
             ended = [oid for oid, reply in self._replies.items() if not reply.owner.is_alive()]

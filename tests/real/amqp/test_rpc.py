@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 
 import pytest
 
@@ -16,7 +17,7 @@ from tests.real.amqp.conftest import Words, wait_until
 
 
 def store(words: Words, oid: str, **options: bool) -> RpcStore:
-    return RpcStore(words.broker(heartbeat=None), oid=lambda: oid, clock=SystemClock(), **options)
+    return RpcStore(words.broker(), oid=lambda: oid, clock=SystemClock(), **options)
 
 
 def result(task_id: str, reply_to: str | None) -> ResultRecord:
@@ -111,7 +112,7 @@ def test_a_broken_connection_is_made_again(words: Words) -> None:
 def test_a_fork_leaves_its_parents_queue_alone(words: Words) -> None:
     """The child opens its own; the parent still gets what is sent to it."""
     oid = ["parent"]
-    client = RpcStore(words.broker(heartbeat=None), oid=lambda: oid[0], clock=SystemClock())
+    client = RpcStore(words.broker(), oid=lambda: oid[0], clock=SystemClock())
     client.expect("parent")
     child = os.fork()
     if child == 0:
@@ -140,7 +141,7 @@ def test_queues_of_ended_threads_are_closed(words: Words) -> None:
     def oid() -> str:
         return str(getattr(local, "oid", "main"))
 
-    client = RpcStore(words.broker(heartbeat=None), oid=oid, clock=SystemClock())
+    client = RpcStore(words.broker(), oid=oid, clock=SystemClock())
 
     def request(at: int) -> None:
         local.oid = f"thread-{at}"
@@ -153,3 +154,15 @@ def test_queues_of_ended_threads_are_closed(words: Words) -> None:
 
     assert len(client._replies) == 1
     client.close()
+
+
+def test_a_client_that_does_nothing_keeps_its_queue(words: Words) -> None:
+    """Nobody sends heartbeats for it, so none are promised to the broker."""
+    worker = store(words, "other")
+    impatient = RpcStore(words.broker(heartbeat=1), oid=lambda: "idle", clock=SystemClock())
+    impatient.expect("idle")
+    time.sleep(3.5)
+    worker.store([result("t1", "idle")])
+
+    wait_until(lambda: impatient.load(["t1"])[0] is not None, "the result")
+    impatient.close()
