@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Self
 
-from taskq.canvas.composite import Composite, link_results, take
-from taskq.canvas.joining import append_step, pieces
+from taskq.canvas.composite import Composite, leaves, link_results, take
+from taskq.canvas.joining import append_step, pieces, without_nested_bodies
 from taskq.canvas.signature import Item, Signature, listed, maybe_signature
 from taskq.canvas.stamping import StampingVisitor, merged_stamps, with_stamps
 from taskq.canvas.steps import Unfolded
@@ -56,6 +56,9 @@ class chain(Composite[Any]):  # noqa: N801 - Celery's name
         """Send it; nothing comes of an empty chain."""
         return self.apply_async(args, kwargs)
 
+    def _leaves(self) -> int:
+        return leaves(self.tasks[-1]) if self.tasks else 0
+
     def _parts(self) -> list[Any]:
         steps: list[Any] = self.tasks
         return steps
@@ -70,14 +73,14 @@ class chain(Composite[Any]):  # noqa: N801 - Celery's name
         self, args: tuple[Any, ...], kwargs: dict[str, Any], said: dict[str, Any]
     ) -> Unfolded:
         """Send the first step, with the others in it."""
-        steps = self.tasks
-        if not steps:
+        if not self.tasks:
             return Unfolded(())
         rest = said.pop("chain", None)
-        _spread(said, steps)
+        links = take(said, "link", "link_error")
         last = take(said, "group_id", "chord", "group_index")
         result = self.freeze(said.pop("task_id", None), **last)
-        first, *others = steps
+        _spread(links, self.tasks)
+        first, *others = self.tasks
         following = [*others, *reversed(rest or [])]
         if following and self.app.conf.task_protocol == PROTOCOL_1:
             _link_all(first, following)
@@ -96,6 +99,7 @@ class chain(Composite[Any]):  # noqa: N801 - Celery's name
     ) -> Any:
         """Fix the ids of all steps; the place in a group is that of the last one."""
         self._give_app(self._known_app())
+        self.tasks = without_nested_bodies(self.tasks)
         result: Any = None
         for step in self.tasks:
             before = result
@@ -106,6 +110,7 @@ class chain(Composite[Any]):  # noqa: N801 - Celery's name
             if before is not None:
                 link_results(result, before)
         if self.tasks:
+            self.options["task_id"] = result.id
             self.tasks[0].options.update(
                 {
                     key: each
@@ -159,16 +164,13 @@ class chain(Composite[Any]):  # noqa: N801 - Celery's name
         return " | ".join(repr(step) for step in self.tasks)
 
 
-def _spread(options: dict[str, Any], steps: list[Any]) -> None:
-    """Give steps what was said for all of them; the rest of the options is for the first one."""
-    for callback in listed(options.pop("link", None)):
-        steps[-1].link(callback)
-    for errback in listed(options.pop("link_error", None)):
+def _spread(links: dict[str, Any], steps: list[Any]) -> None:
+    """Give links to the steps they are for; all other options are for the first one."""
+    for errback in listed(links.get("link_error")):
         for step in steps:
             step.link_error(errback)
-    if options.get("expires") is not None:
-        for step in steps[1:]:
-            step.set(expires=options["expires"])
+    for callback in listed(links.get("link")):
+        steps[-1].link(callback)
 
 
 def _link_all(first: Any, following: list[Any]) -> None:

@@ -47,7 +47,7 @@ class chord(Composite[Any]):  # noqa: N801 - Celery's name
             args,
             {
                 "kwargs": dict(kwargs or {}),
-                "header": _as_group(header, app),
+                "header": _as_header(header, app),
                 "body": maybe_signature(body, app=app, clone=True),
             },
             subtask_type="chord",
@@ -57,7 +57,7 @@ class chord(Composite[Any]):  # noqa: N801 - Celery's name
 
     def _adopt(self) -> None:
         self.kwargs.setdefault("kwargs", {})
-        self.tasks = _as_group(self.kwargs.get("header") or (), self._app)
+        self.tasks = _as_header(self.kwargs.get("header") or (), self._app)
         self.body = maybe_signature(self.kwargs.get("body"), app=self._app)
 
     def __call__(self, body: Any = None, **options: Any) -> Any:
@@ -65,7 +65,21 @@ class chord(Composite[Any]):  # noqa: N801 - Celery's name
         return self.apply_async((), {} if body is None else {"body": body}, **options)
 
     def _parts(self) -> list[Any]:
-        return [self.tasks] if self.body is None else [self.tasks, self.body]
+        return self._members() if self.body is None else [*self._members(), self.body]
+
+    def _leaves(self) -> int:
+        return sum(map(leaves, self._members())) if self.body is None else leaves(self.body)
+
+    def _members(self) -> list[Any]:
+        found = self.tasks.tasks if isinstance(self.tasks, group) else self.tasks
+        return list(found)
+
+    def _header(self) -> group:
+        """Turn the header into a group, for good."""
+        if not isinstance(self.tasks, group):
+            self.tasks = group.of(self.tasks, self._known_app())
+        header: group = self.tasks
+        return header
 
     # -- sending ---------------------------------------------------------------------------------
 
@@ -102,17 +116,18 @@ class chord(Composite[Any]):  # noqa: N801 - Celery's name
         if body is None:
             unfolded: Unfolded = header.unfold(args, given, task_id=header_id, **said)
             return unfolded
-        add_links(said, self)
+        links = take(said, "link", "link_error")
         place = take(said, "group_id", "chord", "group_index")
         if said.get("chain") is None:
             said.pop("chain", None)
         body.options.update({k: v for k, v in said.items() if k not in _OF_THE_SENDER})
+        add_links(links, self)
         said.pop("chain", None)
+        # Who stands in no other group shows that of the header.
+        result = body.freeze(body_id, **(place or {"group_id": header_id}))
         if not leaves(header):
-            return self._without_header(header_id, body, body_id, place)
-        result = body.freeze(body_id, **place)
-        if body.subtask_type not in COMPOSITE:
-            body.options.setdefault("group_id", header_id)
+            link_results(result, self.app.GroupResult(header_id, []))
+            return Unfolded(body.unfold(([],)).operations, result)
         sent = header.unfold(args, given, task_id=header_id, chord=body, **said)
         link_results(result, sent.result)
         return Unfolded((OpenChord(header_id, leaves(header)), *sent.operations), result)
@@ -123,25 +138,17 @@ class chord(Composite[Any]):  # noqa: N801 - Celery's name
         other = given.pop("body", None)
         if other is not None:
             self.body = maybe_signature(other, app=self._app, clone=True)
-        return self.tasks, self.body, given
+        return self._header(), self.body, given
 
     def _ids(self, said: str | None) -> tuple[str, str | None]:
         """Return the ids of header and body; what was said is the body's.
 
         But a frozen chord carries the id of its header.
         """
-        header_id = self.tasks.options.get("task_id")
+        header_id = self._header().options.get("task_id")
         if said == header_id:
             said = None
         return header_id or self.app.new_id(), said
-
-    def _without_header(
-        self, header_id: str, body: Any, body_id: str | None, place: dict[str, Any]
-    ) -> Unfolded:
-        """Nothing has to be waited for: the body runs at once, with no results."""
-        result = body.freeze(body_id, **place)
-        link_results(result, self.app.GroupResult(header_id, []))
-        return Unfolded(body.unfold(([],)).operations, result)
 
     def freeze(
         self,
@@ -154,8 +161,9 @@ class chord(Composite[Any]):  # noqa: N801 - Celery's name
     ) -> Any:
         """Fix the ids of header and body; the place in a group is that of the body."""
         self._give_app(self._known_app())
-        header_result = self.tasks.freeze(root_id=root_id, parent_id=parent_id)
-        self.options["task_id"] = self.tasks.options["task_id"]
+        header = self._header()
+        header_result = header.freeze(root_id=root_id, parent_id=parent_id)
+        self.options["task_id"] = header.options["task_id"]
         if self.body is None:
             return header_result
         result = self.body.freeze(_id, group_id, chord, group_index=group_index)
@@ -189,16 +197,18 @@ class chord(Composite[Any]):  # noqa: N801 - Celery's name
 
     def set_immutable(self, immutable: bool) -> None:
         """Say whether the header takes the result of what stands before it."""
-        self.tasks.set_immutable(immutable)
+        for member in self._members():
+            member.set_immutable(immutable)
 
     def link(self, callback: Any) -> Any:
         """Give a callback to the body."""
-        return (self.tasks if self.body is None else self.body).link(callback)
+        return (self._header() if self.body is None else self.body).link(callback)
 
     def link_error(self, errback: Any) -> Any:
         """Give an errback to the body, and to the header where the setting says so."""
         if self.body is None or self.app.conf.task_allow_error_cb_on_chord_header:
-            self.tasks.link_error(errback)
+            for member in self._members():
+                member.link_error(errback)
         if self.body is not None:
             self.body.link_error(errback)
         return errback
@@ -210,10 +220,11 @@ class chord(Composite[Any]):  # noqa: N801 - Celery's name
         **headers: Any,
     ) -> Self:
         """Stamp the header's members, then the body."""
+        header = self._header()  # visitors are shown a group
         found = visitor.on_chord_header_start(self, **headers) if visitor is not None else None
         above = with_stamps(headers, found)
         self.stamp_links(visitor, append_stamps, **above)
-        for member in self.tasks.tasks:
+        for member in header.tasks:
             member.stamp(visitor, append_stamps, **above)
         if visitor is not None:
             visitor.on_chord_header_end(self, **above)
@@ -224,15 +235,17 @@ class chord(Composite[Any]):  # noqa: N801 - Celery's name
 
     def __repr__(self) -> str:
         if self.body is None:
-            return f"<chord without body: {self.tasks.tasks!r}>"
+            return f"<chord without body: {self._members()!r}>"
         if self.body.subtask_type in COMPOSITE:
-            return f"{self.tasks!r} | {self.body!r}"
-        shown: str = self.body.reprcall(self.tasks.tasks)
+            return f"group({self._members()!r}) | {self.body!r}"
+        shown: str = self.body.reprcall(self._members())
         return shown
 
 
-def _as_group(header: Any, app: Any) -> Any:
-    """Make a group of what was given as a header."""
+def _as_header(header: Any, app: Any) -> Any:
+    """Copy what was given as a header: a list of members, or a group that says more than that."""
     if isinstance(header, dict):
         header = maybe_signature(header, app=app)
-    return header.clone() if isinstance(header, group) else group(header, app=app)
+    if isinstance(header, group) and (header.options or header.args):
+        return header.clone()
+    return group(header, app=app).tasks

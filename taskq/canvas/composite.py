@@ -81,16 +81,8 @@ def leaves(sig: Any) -> int:
 
     That is how many members it brings to a group: of a chain only the last step counts.
     """
-    kind = sig.subtask_type
-    if kind == "group":
-        return sum(leaves(member) for member in sig.tasks)
-    if kind == "chunks":
-        return leaves(sig.group())
-    if kind == "chain":
-        return leaves(sig.tasks[-1]) if sig.tasks else 0
-    if kind == "chord":
-        return leaves(sig.tasks if sig.body is None else sig.body)
-    return 1
+    count: int = sig._leaves()  # noqa: SLF001 - the same class
+    return count
 
 
 def take(options: dict[str, Any], *names: str) -> dict[str, Any]:

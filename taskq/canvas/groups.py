@@ -35,6 +35,13 @@ class group(Composite[list[Any]]):  # noqa: N801 - Celery's name
             **options,
         )
 
+    @classmethod
+    def of(cls, members: list[Any], app: Any = None) -> group:
+        """Make a group of these very signatures, not of copies."""
+        made = cls(app=app)
+        made.tasks = members
+        return made
+
     def _adopt(self) -> None:
         self.tasks = [maybe_signature(member, app=self._app) for member in self.tasks]
 
@@ -47,6 +54,9 @@ class group(Composite[list[Any]]):  # noqa: N801 - Celery's name
 
     def __bool__(self) -> bool:
         return True
+
+    def _leaves(self) -> int:
+        return sum(leaves(member) for member in self.tasks)
 
     def _parts(self) -> list[Any]:
         members: list[Any] = self.tasks
@@ -110,6 +120,9 @@ class group(Composite[list[Any]]):  # noqa: N801 - Celery's name
         self.tasks = list(_flat(self.tasks))
         options = self.options
         own_id = options["task_id"] = _id or options.get("task_id") or self.app.new_id()
+        if group_id is not None and group_id != own_id:
+            place = {"group_id": group_id, "chord": chord, "group_index": group_index}
+            options.update({key: value for key, value in place.items() if value is not None})
         options["root_id"], options["parent_id"] = root_id, parent_id
         results = []
         index = group_index or 0
@@ -197,7 +210,7 @@ def _followed(header: group, rest: Sequence[Any]) -> Any:
 def _flat(members: Sequence[Any]) -> Iterator[Any]:
     """Put the members of nested groups in the place of the groups."""
     for member in members:
-        nested = member.group() if member.subtask_type == "chunks" else member
+        nested = member.group() if isinstance(member, member.TYPES["chunks"]) else member
         if nested.subtask_type != "group":
             yield nested
             continue

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["append_step", "join", "pieces"]
+__all__ = ["append_step", "join", "pieces", "without_nested_bodies"]
 
 Types = Mapping[str, Any]
 
@@ -37,7 +37,7 @@ def append_step(steps: list[Any], step: Any, types: Types) -> None:
         for piece in pieces(step):
             append_step(steps, piece, types)
         return
-    if step.subtask_type == "chunks":
+    if isinstance(step, types["chunks"]):
         step = step.group()
     if steps and steps[-1].subtask_type == "group":
         steps.append(types["chord"](steps.pop(), step))
@@ -58,6 +58,21 @@ def _extend_body(chord: Any, step: Any, types: Types) -> None:
         append_step(steps, body, types)
         append_step(steps, step, types)
         chord.body = steps[0] if len(steps) == 1 else types["chain"].of(steps, chord._app)  # noqa: SLF001 - what was given, not the default
+
+
+def without_nested_bodies(steps: list[Any]) -> list[Any]:
+    """Let what is chained to the body of a chord be steps of the chain that the chord stands in.
+
+    That is how a chain is sent, so that the body travels alone and the rest once.
+    """
+    flat: list[Any] = []
+    for step in steps:
+        flat.append(step)
+        if step.subtask_type == "chord" and step.body is not None:
+            first, *rest = pieces(step.body) if step.body.subtask_type == "chain" else [step.body]
+            step.body = first
+            flat.extend(without_nested_bodies(rest))
+    return flat
 
 
 def pieces(chain: Any) -> list[Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, ClassVar
 
-from taskq.canvas.composite import Composite
+from taskq.canvas.composite import Composite, leaves
 from taskq.canvas.groups import group
 from taskq.canvas.signature import Signature, maybe_signature, task_name_from
 from taskq.canvas.stamping import merged_stamps
@@ -18,15 +18,14 @@ __all__ = ["chunks", "xmap", "xstarmap"]
 class _basemap(Signature[list[Any]]):  # noqa: N801 - Celery's name
     """A task and its items, run by one worker one after the other."""
 
+    # Their data does not say which kind they are: read back, each is a call of a builtin task.
     _task_name: ClassVar[str]
-    _kind: ClassVar[str]
     _star: ClassVar[str]
 
     def __init__(self, task: Any, it: Iterable[Any], app: Any = None, **options: Any) -> None:
         super().__init__(
             self._task_name,
             kwargs={"task": _as_signature(task, app), "it": list(it)},
-            subtask_type=self._kind,
             immutable=True,
             app=app,
             **options,
@@ -46,14 +45,14 @@ class _basemap(Signature[list[Any]]):  # noqa: N801 - Celery's name
 class xmap(_basemap):  # noqa: N801 - Celery's name
     """Call the task with each item."""
 
-    _task_name, _kind, _star = "celery.map", "xmap", ""
+    _task_name, _star = "celery.map", ""
 
 
 @Signature.register_type("xstarmap")
 class xstarmap(_basemap):  # noqa: N801 - Celery's name
     """Call the task with the parts of each item."""
 
-    _task_name, _kind, _star = "celery.starmap", "xstarmap", "*"
+    _task_name, _star = "celery.starmap", "*"
 
 
 @Signature.register_type("chunks")
@@ -68,7 +67,6 @@ class chunks(Composite[list[Any]]):  # noqa: N801 - Celery's name
         super().__init__(
             "celery.chunks",
             kwargs={"task": _as_signature(task, app), "it": list(it), "n": n},
-            subtask_type="chunks",
             immutable=True,
             app=app,
             **options,
@@ -83,11 +81,11 @@ class chunks(Composite[list[Any]]):  # noqa: N801 - Celery's name
         """Send the items in parts."""
         return cls(task, it, n, app=app)()
 
+    def _leaves(self) -> int:
+        return leaves(self.group())
+
     def _parts(self) -> list[Any]:
         return [self.kwargs["task"]]
-
-    def _adopt(self) -> None:
-        self.kwargs["task"] = maybe_signature(self.kwargs["task"], app=self._app)
 
     def group(self) -> group:
         """Make the group that it stands for."""

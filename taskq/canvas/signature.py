@@ -271,7 +271,8 @@ class Signature(dict[str, Any], Generic[R]):
             data["args"], data["kwargs"], data["options"] = self._merge(
                 args or (), kwargs or {}, opts
             )
-        cloned: Any = self.from_dict(data, app=self._app)
+        # Not ``from_dict``: the data of some kinds does not say which they are.
+        cloned: Any = self._read(data, self._app)
         cloned._type = self._type  # noqa: SLF001 - the same class
         return cast("Self", cloned)
 
@@ -430,6 +431,10 @@ class Signature(dict[str, Any], Generic[R]):
     def app(self) -> Any:
         """The app that it is sent with."""
         return app_or_default(self._known_app())
+
+    def _leaves(self) -> int:
+        """Count the messages whose results are the result of this."""
+        return 1
 
     def _known_app(self) -> Any:
         """Return the app that it was given; None means the current one, whichever that is."""

@@ -61,8 +61,13 @@ class StampingVisitor(ABC):
 
 
 def with_stamps(headers: Mapping[str, Any], found: Mapping[str, Any] | None) -> Headers:
-    """Add what a hook returned to the headers that came from above."""
-    return merged_stamps(named(headers), named(found or {}))
+    """Lay what a hook returned over the headers that came from above; its names come first."""
+    above = named(headers)
+    if not found:
+        return above
+    new = named(found)
+    names = [*new.pop(STAMPED_HEADERS), *above.pop(STAMPED_HEADERS, ())]
+    return {**above, STAMPED_HEADERS: list(dict.fromkeys(names)), **new}
 
 
 def named(headers: Mapping[str, Any]) -> Headers:

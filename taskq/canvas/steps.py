@@ -16,7 +16,7 @@ from taskq.current import AppLike
 __all__ = ["COMPOSITE", "OpenChord", "Operation", "Step", "Unfolded", "carry_out", "send"]
 
 # The kinds of signature that are no single message.
-COMPOSITE: Final = frozenset({"chain", "group", "chord", "chunks"})
+COMPOSITE: Final = frozenset({"chain", "group", "chord"})
 
 
 @dataclass(frozen=True, slots=True)

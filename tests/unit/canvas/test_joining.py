@@ -23,7 +23,7 @@ def tree(sig: Any) -> Any:
     if kind == "group":
         return {tree_text(member) for member in sig.tasks}
     if kind == "chord":
-        return (tree(sig.tasks), sig.body and tree(sig.body))
+        return ({tree_text(member) for member in sig.tasks}, sig.body and tree(sig.body))
     return sig.task
 
 

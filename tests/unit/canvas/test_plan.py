@@ -97,10 +97,10 @@ def test_a_plain_step_is_its_own_unfolding() -> None:
 
 
 def test_a_map_as_callback_is_one_message() -> None:
-    """Routed as its task."""
+    """Its data is that of a call of the builtin task."""
     (step,) = next_steps(Call("t", "1", callbacks=[wire(xmap(Signature("a"), [1]))]), 9)
 
-    assert (step.task, step.args, step.options["route_name"]) == ("celery.map", (), "a")
+    assert (step.task, step.args, step.kwargs["it"]) == ("celery.map", (), [1])
 
 
 def test_a_chord_that_follows_is_opened_under_its_own_id() -> None:

@@ -112,6 +112,8 @@ def test_keys_are_attributes() -> None:
 
     assert (sig["options"], sig["immutable"], sig["args"]) == ({"task_id": "1"}, True, (4,))
     assert (sig.parent_id, sig.root_id) == (None, None)
+    assert "immutable" in dir(Signature)
+    assert vars(Signature)["immutable"] is getattr(Signature, "immutable")  # noqa: B009 - of the class
 
 
 def test_data_from_elsewhere_is_completed_and_not_shared() -> None:

@@ -77,7 +77,7 @@ def test_a_chain_is_visited_step_by_step() -> None:
     assert visitor.seen["a"] == {"in_chain": 1, "stamped_headers": ["in_chain"]}
     assert canvas.tasks[0].options == {
         "in_chain": 1,
-        "stamped_headers": ["in_chain", "by"],
+        "stamped_headers": ["by", "in_chain"],
         "by": "visitor",
     }
 
@@ -96,7 +96,7 @@ def test_a_chord_is_visited_header_first() -> None:
         "body",
         "signature b",
     ]
-    assert canvas.body.options["stamped_headers"] == ["body", "by"]
+    assert canvas.body.options["stamped_headers"] == ["by", "body"]
 
 
 def test_a_group_is_visited_member_by_member() -> None:
@@ -119,7 +119,7 @@ def test_callbacks_are_visited_before_the_signature() -> None:
 
     assert visitor.calls == ["callback", "signature b", "errback", "signature c", "signature a"]
     assert sig.options["link"][0].options["callback"] == 1
-    assert sig.options["link_error"][0].options["stamped_headers"] == ["errback", "by"]
+    assert sig.options["link_error"][0].options["stamped_headers"] == ["by", "errback"]
 
 
 def test_hooks_are_optional() -> None:

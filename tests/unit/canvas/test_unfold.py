@@ -64,19 +64,24 @@ def test_a_chain_of_one_is_one_message(app: PaperApp) -> None:
 
 
 def test_options_of_a_chain_find_their_steps(app: PaperApp) -> None:
-    """Countdown is for the first, the id and links for the last, errbacks and expiry for all."""
+    """When to start is for the first, the id and links for the last, errbacks for all."""
     errback, callback = app.sig("e"), app.sig("c")
 
     result: Any = chain(app.sig("a"), app.sig("b")).apply_async(
-        countdown=None, eta="then", expires=60, task_id="mine", link=callback, link_error=errback
+        countdown=None,
+        eta="then",
+        expires="sooner",
+        task_id="mine",
+        link=callback,
+        link_error=errback,
     )
 
     (call,) = app.sent
     ((last,),) = (call.chain,)  # type: ignore[misc]  # it is there
     assert result.id == last["options"]["task_id"] == "mine"
     assert call.eta == "then"
-    assert call.expires == last["options"]["expires"] == 60
-    assert "eta" not in last["options"]
+    assert call.expires == "sooner"
+    assert list(last["options"]) == ["task_id", "reply_to", "link_error", "link"]
     assert (call.callbacks, last["options"]["link"]) == (None, [callback])
     assert call.errbacks == last["options"]["link_error"] == [errback]
 
@@ -332,7 +337,7 @@ def test_links_of_a_chord_are_the_bodys(app: PaperApp) -> None:
 
     assert [each.task for each in canvas.body.options["link"]] == ["l"]
     assert [each.task for each in canvas.body.options["link_error"]] == ["e", "f"]
-    assert [each.task for each in canvas.tasks.tasks[0].options["link_error"]] == ["f"]
+    assert [each.task for each in canvas.tasks[0].options["link_error"]] == ["f"]
 
 
 def test_a_chord_without_a_body_is_its_header(app: PaperApp) -> None:
@@ -427,6 +432,40 @@ def test_what_follows_a_chord_travels_with_its_body(app: PaperApp) -> None:
     assert result.parent.parent.id == app.store.opened[0][0]
 
 
+def test_in_a_chain_the_body_of_a_chord_travels_alone(app: PaperApp) -> None:
+    """What is chained to it is a step of the chain, as Celery sends it."""
+    canvas = app.sig("a") | group(app.sig("b")) | app.sig("c") | app.sig("d") | app.sig("e")
+
+    result: Any = canvas.delay()
+
+    *rest, opened = app.sent[0].chain or ()
+    assert [step["task"] for step in rest] == ["e", "d"]
+    assert opened["kwargs"]["body"]["task"] == "c"
+    assert result.id == rest[0]["options"]["task_id"]
+    assert result.parent.parent.id == opened["kwargs"]["body"]["options"]["task_id"]
+
+
+def test_a_body_of_many_messages_shows_the_group_of_its_header(app: PaperApp) -> None:
+    """As a single one does; a chain's last step, all members of a group."""
+    chord([app.sig("a")], app.sig("b") | app.sig("c"))()
+    chord([app.sig("a")], group(app.sig("b"), app.sig("c")))()
+
+    (chain_id, _, _), (group_id, _, _) = app.store.opened
+    chained, grouped = (call.chord["kwargs"]["tasks"] for call in app.sent)  # type: ignore[index]  # it is there
+    assert [step["options"].get("group_id") for step in chained] == [None, chain_id]
+    assert [step["options"].get("group_id") for step in grouped] == [group_id, group_id]
+
+
+def test_a_header_is_a_list_until_it_is_sent(app: PaperApp) -> None:
+    """Then it is a group with an id; one that says more than its members is one at once."""
+    canvas = group(app.sig("a")) | app.sig("b")
+
+    assert canvas.tasks == [app.sig("a")]
+    canvas.freeze()
+    assert canvas.tasks.subtask_type == "group"
+    assert (group(app.sig("a"), priority=3) | app.sig("b")).tasks.options == {"priority": 3}
+
+
 def test_the_rest_of_a_chain_goes_on_with_the_body(app: PaperApp) -> None:
     """A worker may be handed a chord in the middle of a chain."""
     chord([app.sig("a")], app.sig("b")).apply_async(chain=[app.sig("c")])
@@ -452,7 +491,7 @@ def test_immutability_of_a_chord_is_that_of_its_header(app: PaperApp) -> None:
 
     canvas.set_immutable(True)
 
-    assert (canvas.tasks.tasks[0].immutable, canvas.body.immutable) == (True, False)
+    assert (canvas.tasks[0].immutable, canvas.body.immutable) == (True, False)
 
 
 def test_a_store_that_cannot_count_refuses_chords(app: PaperApp) -> None:
@@ -532,6 +571,14 @@ def test_chunks_of_nothing_are_refused(app: PaperApp) -> None:
     """They would never end."""
     with pytest.raises(ValueError, match="at least 1"):
         chunks(app.sig("a"), [1], 0)
+
+
+def test_the_data_of_maps_and_chunks_is_that_of_builtin_tasks(app: PaperApp) -> None:
+    """As observed: no subtask_type says more."""
+    made = [xmap(app.sig("a"), [1]), xstarmap(app.sig("a"), [[1]]), chunks(app.sig("a"), [[1]], 1)]
+
+    assert [sig.subtask_type for sig in made] == [None, None, None]
+    assert [type(sig.clone()) for sig in made] == [xmap, xstarmap, chunks]
 
 
 @pytest.mark.parametrize("kind", ["chunks", "xmap"])
