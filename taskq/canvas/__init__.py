@@ -1,5 +1,6 @@
 """Signatures and what they become as messages; it sends nothing by itself."""
 
+from taskq.canvas.parts import task_name_from
 from taskq.canvas.primitives import (
     _basemap,
     _chain,
@@ -18,7 +19,6 @@ from taskq.canvas.signature import (
     maybe_subtask,
     signature,
     subtask,
-    task_name_from,
 )
 from taskq.canvas.stamping import StampingVisitor
 

@@ -8,7 +8,8 @@ from typing import Any, Self
 
 from taskq.canvas.composite import Composite, leaves, link_results, take
 from taskq.canvas.joining import append_step, pieces, without_nested_bodies
-from taskq.canvas.signature import Item, Signature, listed, maybe_signature
+from taskq.canvas.parts import Item, listed
+from taskq.canvas.signature import Signature, maybe_signature
 from taskq.canvas.stamping import StampingVisitor, merged_stamps, with_stamps
 from taskq.canvas.steps import Unfolded
 from taskq.states import SUCCESS

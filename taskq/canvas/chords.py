@@ -7,7 +7,8 @@ from typing import Any, Self, TypeVar
 
 from taskq.canvas.composite import Composite, add_links, leaves, link_results, take
 from taskq.canvas.groups import group
-from taskq.canvas.signature import Item, Signature, maybe_signature
+from taskq.canvas.parts import Item
+from taskq.canvas.signature import Signature, maybe_signature
 from taskq.canvas.stamping import StampingVisitor, merged_stamps, with_stamps
 from taskq.canvas.steps import COMPOSITE, OpenChord, Unfolded
 

@@ -9,7 +9,8 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from taskq.canvas.signature import Signature, listed
+from taskq.canvas.parts import listed
+from taskq.canvas.signature import Signature
 from taskq.canvas.stamping import merged_stamps
 from taskq.canvas.steps import Unfolded, carry_out
 

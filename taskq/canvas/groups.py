@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 from taskq.canvas.composite import Composite, add_links, leaves, take
-from taskq.canvas.signature import Item, Signature, maybe_signature
+from taskq.canvas.parts import Item
+from taskq.canvas.signature import Signature, maybe_signature
 from taskq.canvas.stamping import StampingVisitor, merged_stamps, with_stamps
 from taskq.canvas.steps import Operation, Unfolded
 from taskq.current import get_current_worker_task

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 from taskq.canvas.composite import Composite, leaves
 from taskq.canvas.groups import group
-from taskq.canvas.signature import Signature, maybe_signature, task_name_from
+from taskq.canvas.parts import task_name_from
+from taskq.canvas.signature import Signature, maybe_signature
 from taskq.canvas.stamping import merged_stamps
 from taskq.canvas.steps import Step, Unfolded
 

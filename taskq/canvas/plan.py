@@ -19,7 +19,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from taskq.canvas.signature import listed, maybe_signature
+from taskq.canvas.parts import listed
+from taskq.canvas.signature import maybe_signature
 from taskq.canvas.steps import COMPOSITE, OpenChord, Operation, Step, Unfolded
 from taskq.current import AppLike
 from taskq.errors import InvalidTaskError

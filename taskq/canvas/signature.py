@@ -15,9 +15,7 @@ from typing import (
     TYPE_CHECKING,
     Any,
     ClassVar,
-    Final,
     Generic,
-    Protocol,
     Self,
     TypeAlias,
     TypeVar,
@@ -26,6 +24,7 @@ from typing import (
 )
 
 from taskq.canvas.joining import join
+from taskq.canvas.parts import DEFAULTS, Item, Result, listed, task_name_from, type_name
 from taskq.canvas.stamping import StampingVisitor, merged_stamps, with_stamps
 from taskq.canvas.steps import Step, Unfolded, send
 from taskq.current import app_or_default
@@ -33,17 +32,13 @@ from taskq.errors import InvalidTaskError
 from taskq.protocol.saferepr import safe_repr
 
 __all__ = [
-    "Item",
-    "Result",
     "Signature",
     "copied",
-    "listed",
     "maybe_signature",
     "maybe_subtask",
     "reprcall",
     "signature",
     "subtask",
-    "task_name_from",
 ]
 
 if TYPE_CHECKING:
@@ -54,64 +49,9 @@ if TYPE_CHECKING:
 else:
     R = TypeVar("R")
 S = TypeVar("S")
-R_co = TypeVar("R_co", covariant=True)
 # Named here: in the class body ``type`` is a property.
 Kind: TypeAlias = "type[Signature[Any]]"
 KindT = TypeVar("KindT", bound="type[Signature[Any]]")
-
-
-class Result(Protocol[R_co]):
-    """The part of ``AsyncResult`` that a caller of a signature uses most."""
-
-    @property
-    def id(self) -> str:
-        """The task's id."""
-
-    @property
-    def parent(self) -> Any:
-        """The result before this one."""
-
-    @property
-    def state(self) -> str:
-        """The state that is stored now."""
-
-    def get(self, timeout: float | None = None, **options: Any) -> R_co:
-        """Wait for the value."""
-
-    def ready(self) -> bool:
-        """Whether the task has ended."""
-
-
-class Item:
-    """A key of a signature as an attribute."""
-
-    __slots__ = ("_path",)
-
-    def __init__(self, *path: str) -> None:
-        self._path = path
-
-    def __get__(self, sig: Any, owner: Any = None) -> Any:
-        if sig is None:
-            return self
-        for key in self._path[:-1]:
-            sig = sig[key]
-        return dict.get(sig, self._path[-1])
-
-    def __set__(self, sig: Any, value: Any) -> None:
-        for key in self._path[:-1]:
-            sig = sig[key]
-        sig[self._path[-1]] = value
-
-
-# What a plain signature is if nothing is said.
-_DEFAULTS: Final[Mapping[str, Callable[[], Any]]] = {
-    "task": lambda: None,
-    "args": tuple,
-    "kwargs": dict,
-    "options": dict,
-    "subtask_type": lambda: None,
-    "immutable": lambda: False,
-}
 
 
 class Signature(dict[str, Any], Generic[R]):
@@ -163,7 +103,7 @@ class Signature(dict[str, Any], Generic[R]):
 
     def _complete(self) -> None:
         """Fill in what data from elsewhere left out, and stop sharing what may be changed."""
-        for key, default in _DEFAULTS.items():
+        for key, default in DEFAULTS.items():
             if self.get(key) is None:
                 self[key] = default()
         self["kwargs"], self["options"] = dict(self["kwargs"]), dict(self["options"])
@@ -488,11 +428,6 @@ class Signature(dict[str, Any], Generic[R]):
         return self.reprcall()
 
 
-def type_name(value: Any) -> str:
-    """Name the type of a value, for messages."""
-    return type(value).__name__
-
-
 def reprcall(name: str, args: Iterable[Any] = (), kwargs: Mapping[str, Any] | None = None) -> str:
     """Show a call as it would be written, bounded in length."""
     shown = [_shown(arg) for arg in args]
@@ -515,18 +450,6 @@ def copied(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: copied(each) for key, each in value.items()}
     return [copied(each) for each in value] if isinstance(value, list) else value
-
-
-def listed(value: Any) -> list[Any]:
-    """Return the values of a list, one value as a list of one, and nothing of None."""
-    if value is None:
-        return []
-    return list(value) if isinstance(value, list | tuple) else [value]
-
-
-def task_name_from(task: Any) -> Any:
-    """Return the name of a task; a name is its own."""
-    return getattr(task, "name", task)
 
 
 def signature(varies: Any, *args: Any, **kwargs: Any) -> Signature[Any]:

@@ -1,0 +1,81 @@
+"""Small things that signatures are made of: keys as attributes, lists among options, names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol, TypeVar
+
+__all__ = ["DEFAULTS", "Item", "Result", "listed", "task_name_from", "type_name"]
+
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Result(Protocol[R_co]):
+    """The part of ``AsyncResult`` that a caller of a signature uses most."""
+
+    @property
+    def id(self) -> str:
+        """The task's id."""
+
+    @property
+    def parent(self) -> Any:
+        """The result before this one."""
+
+    @property
+    def state(self) -> str:
+        """The state that is stored now."""
+
+    def get(self, timeout: float | None = None, **options: Any) -> R_co:
+        """Wait for the value."""
+
+    def ready(self) -> bool:
+        """Whether the task has ended."""
+
+
+class Item:
+    """A key of a signature as an attribute."""
+
+    __slots__ = ("_path",)
+
+    def __init__(self, *path: str) -> None:
+        self._path = path
+
+    def __get__(self, sig: Any, owner: Any = None) -> Any:
+        if sig is None:
+            return self
+        for key in self._path[:-1]:
+            sig = sig[key]
+        return dict.get(sig, self._path[-1])
+
+    def __set__(self, sig: Any, value: Any) -> None:
+        for key in self._path[:-1]:
+            sig = sig[key]
+        sig[self._path[-1]] = value
+
+
+# What a plain signature is if nothing is said.
+DEFAULTS: Final[Mapping[str, Callable[[], Any]]] = {
+    "task": lambda: None,
+    "args": tuple,
+    "kwargs": dict,
+    "options": dict,
+    "subtask_type": lambda: None,
+    "immutable": lambda: False,
+}
+
+
+def listed(value: Any) -> list[Any]:
+    """Return the values of a list, one value as a list of one, and nothing of None."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def task_name_from(task: Any) -> Any:
+    """Return the name of a task; a name is its own."""
+    return getattr(task, "name", task)
+
+
+def type_name(value: Any) -> str:
+    """Name the type of a value, for messages."""
+    return type(value).__name__
