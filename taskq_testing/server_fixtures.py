@@ -49,7 +49,8 @@ def _missing(error: ProgramMissingError) -> NoReturn:
     pytest.skip(str(error))
 
 
-def _started(make: Callable[[], PrivateServer]) -> Iterator[PrivateServer]:
+def started(make: Callable[[], PrivateServer]) -> Iterator[PrivateServer]:
+    """Start a private server for as long as a fixture lives."""
     try:
         server = make()
     except ProgramMissingError as error:
@@ -67,7 +68,7 @@ def redis_server(request: pytest.FixtureRequest) -> Iterator[PrivateServer | Giv
     if url := request.config.getoption("--taskq-redis-url"):
         yield GivenServer(url)
     else:
-        yield from _started(RedisServer)
+        yield from started(RedisServer)
 
 
 @pytest.fixture(scope="session")
@@ -76,7 +77,7 @@ def rabbitmq_server(request: pytest.FixtureRequest) -> Iterator[PrivateServer | 
     if url := request.config.getoption("--taskq-amqp-url"):
         yield GivenServer(url)
     else:
-        yield from _started(RabbitMQServer)
+        yield from started(RabbitMQServer)
 
 
 @pytest.fixture
@@ -103,10 +104,10 @@ def amqp_url(rabbitmq_server: RabbitMQServer | GivenServer) -> str:
 @pytest.fixture
 def redis_server_of_its_own() -> Iterator[PrivateServer]:
     """Return a private Redis with its data on disk, which the test may stop, kill and start."""
-    yield from _started(lambda: RedisServer(durable=True))
+    yield from started(lambda: RedisServer(durable=True))
 
 
 @pytest.fixture
 def rabbitmq_server_of_its_own() -> Iterator[PrivateServer]:
     """Return a private RabbitMQ that the test may stop, kill and start."""
-    yield from _started(RabbitMQServer)
+    yield from started(RabbitMQServer)

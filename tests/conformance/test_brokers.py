@@ -27,6 +27,7 @@ from taskq_testing.sim.trace import Trace
 
 PLACE = Place("here", 1)
 NUMBERS = itertools.count(1)
+RUN = SystemRandomness().uuid()[:8]  # a given server keeps what earlier runs left
 
 
 @dataclass
@@ -43,7 +44,7 @@ class Rig:
         return self.made[-1]
 
     def unique(self, name: str) -> str:
-        return f"{name}-{next(NUMBERS)}"
+        return f"{name}-{RUN}-{next(NUMBERS)}"
 
     def cut(self, intake: Intake) -> None:
         """These give up a connection that works."""

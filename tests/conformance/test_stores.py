@@ -26,6 +26,7 @@ from taskq_testing.sim.store import StoreEnd, StoreModel
 from taskq_testing.sim.trace import Trace
 
 NUMBERS = itertools.count(1)
+RUN = SystemRandomness().uuid()[:8]  # a given server keeps what earlier runs left
 
 
 @dataclass
@@ -47,7 +48,7 @@ class Rig:
         return None
 
     def unique(self, name: str) -> str:
-        return f"{name}-{next(NUMBERS)}"
+        return f"{name}-{RUN}-{next(NUMBERS)}"
 
     def close(self) -> None:
         for store in self.made:

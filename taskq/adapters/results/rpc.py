@@ -58,8 +58,8 @@ class ChordsNotCountedError(NotImplementedError):
     def __str__(self) -> str:
         return (
             f"{self.wanted}: the rpc result backend keeps nothing; for chords and saved groups set"
-            " result_backend to a store that can, such as 'redis://', 'cache+memcached://',"
-            " 'mongodb://' or 'db+postgresql://' (in one process also 'cache+memory://')"
+            " result_backend to a store that can: 'redis://', or within one process"
+            " 'cache+memory://'"
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -21,6 +21,8 @@ from taskq.ports import (
     PublishOptions,
     QueueSpec,
 )
+from taskq_testing.server_fixtures import started
+from taskq_testing.servers import RabbitMQServer
 
 PATIENCE_S = 15.0
 
@@ -87,8 +89,17 @@ def wait_until(there: Callable[[], bool], what: str) -> None:
         time.sleep(0.02)
 
 
+@pytest.fixture(scope="session")
+def private_rabbitmq(request: pytest.FixtureRequest) -> Iterator[RabbitMQServer]:
+    """These tests look into the server, and want a vhost each: a given one will not do."""
+    if request.config.getoption("--taskq-amqp-url"):
+        yield from cast("Iterator[RabbitMQServer]", started(RabbitMQServer))
+    else:
+        yield request.getfixturevalue("rabbitmq_server")
+
+
 @pytest.fixture
-def words(amqp_url: str) -> Iterator[Words]:
-    words = Words(amqp_url)
+def words(private_rabbitmq: RabbitMQServer) -> Iterator[Words]:
+    words = Words(private_rabbitmq.new_vhost())
     yield words
     words.close()

@@ -26,13 +26,13 @@ def result(task_id: str, reply_to: str | None) -> ResultRecord:
 
 
 def test_a_reply_queue_looks_like_the_references(
-    words: Words, rabbitmq_server: RabbitMQServer
+    words: Words, private_rabbitmq: RabbitMQServer
 ) -> None:
     """Durable, deleted after its client, and expiring after a day."""
     client = store(words, "my-oid")
     client.expect("my-oid")
     vhost = words.url.rpartition("/")[2]
-    listed = rabbitmq_server.control(
+    listed = private_rabbitmq.control(
         "list_queues", "-p", vhost, "name", "durable", "auto_delete", "exclusive", "arguments"
     )
     client.close()
