@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Any, ClassVar, Final, Self
 
 from taskq import current, signals
-from taskq.app import result, result_set
+from taskq.app import eager_result, result, result_set
 from taskq.app.builtins import add_builtin_tasks
 from taskq.app.discovery import symbol
 from taskq.app.lamport import LamportClock
@@ -233,7 +233,7 @@ class App(Sending, ABC):
     @cached_property
     def EagerResult(self) -> Any:  # noqa: N802 - Celery's name
         """Makes a handle of what ran here."""
-        return self.subclass_with_self(result.EagerResult)
+        return self.subclass_with_self(eager_result.EagerResult)
 
     @cached_property
     def ResultSet(self) -> Any:  # noqa: N802 - Celery's name

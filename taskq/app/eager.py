@@ -13,8 +13,8 @@ from typing import Any
 from taskq import states
 from taskq.app import run_task
 from taskq.app.context import Context
+from taskq.app.eager_result import EagerResult
 from taskq.app.encode_errors import explain_encode_error
-from taskq.app.result import EagerResult
 from taskq.app.run_task import Outcome, TaskPlan
 from taskq.canvas.signature import maybe_signature
 from taskq.errors import EncodeError, Retry

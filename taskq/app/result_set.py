@@ -10,7 +10,8 @@ from typing import Any
 from taskq import current
 from taskq.app import control_message
 from taskq.app.joining import assert_will_not_block
-from taskq.app.result import AsyncResult, OnReady, ResultBase, result_from_tuple
+from taskq.app.on_ready import OnReady
+from taskq.app.result import AsyncResult, ResultBase, result_from_tuple
 from taskq.app.waiting import wait_for
 
 __all__ = ["GroupResult", "ResultSet"]

@@ -1,4 +1,3 @@
-# ruff: noqa: PLR0917 - one pipeline hands the same few values on from step to step
 """The third layer of an app: from a call to a message at the broker.
 
 ``send_task`` reads from top to bottom: who is the parent, where does it go, what does the message
@@ -11,35 +10,27 @@ from __future__ import annotations
 import contextlib
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, fields, replace
-from typing import Any, Final, NamedTuple, cast
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
 
 from taskq import current, signals
 from taskq.app.backend import Backend
-from taskq.app.configuring import AppSettings
+from taskq.app.calling import build_call
 from taskq.app.encode_errors import explain_encode_error
 from taskq.app.events import event_message
 from taskq.app.result import AsyncResult
 from taskq.app.routing import Destination, Router
+from taskq.app.send_settings import SendSettings, publish_options
 from taskq.app.tasking import Tasking
-from taskq.app.times import eta_text, expiration_s, expires_text
 from taskq.errors import AlwaysEagerIgnored, EncodeError
-from taskq.ports import EMPTY, Message, Outgoing, Ports, PublishOptions, RetryPolicy
-from taskq.protocol.message import PERSISTENT, TRANSIENT, Call, Parts, to_v1, to_v2
-from taskq.protocol.saferepr import safe_repr
+from taskq.ports import Message, Outgoing, Ports
+from taskq.protocol.message import Call, Parts
 
-__all__ = ["Prepared", "SendSettings", "Sending"]
+__all__ = ["Prepared", "Sending"]
 
 _ROUTING: Final = ("queue", "exchange", "routing_key", "exchange_type")
-_DELIVERY_MODES: Final = {"transient": TRANSIENT, "persistent": PERSISTENT}
-# A depth that ``safe_repr`` has by itself.
-_REPR_LEVELS: Final = 3
-_RETRY_FIELDS: Final = frozenset(field.name for field in fields(RetryPolicy))
-# Options that say how to hand over, and are not part of the message.
-_HANDOVER: Final = ("retry", "retry_policy", "timeout", "confirm_timeout", "mandatory", "immediate")
-_NO_PROPERTIES: Final[Mapping[str, Any]] = EMPTY
 
 
 class Prepared(NamedTuple):
@@ -49,64 +40,6 @@ class Prepared(NamedTuple):
     name: str
     call: Call
     body: Any
-
-
-@dataclass(frozen=True, slots=True)
-class SendSettings:
-    """What sending needs of the settings, in the form in which it needs it."""
-
-    version: int
-    build: Callable[[Call], Parts]
-    serializer: str
-    compression: str | None
-    delivery_mode: int
-    inherit_priority: bool
-    repr_levels: int
-    sent_event: bool
-    always_eager: bool
-    retry_policy: Mapping[str, Any]
-    publish: PublishOptions
-
-    def publish_with(self, retry: bool, policy: Any) -> PublishOptions:
-        """Return how to hand over something with a retry policy of its own."""
-        chosen = retry_policy({**self.retry_policy, **(policy or {})}) if retry else None
-        return replace(self.publish, retry=chosen)
-
-    @classmethod
-    def of(cls, conf: AppSettings) -> SendSettings:
-        """Read the settings."""
-        policy = dict(conf.task_publish_retry_policy or {})
-        return cls(
-            version=conf.version,
-            build=to_v1 if int(conf.task_protocol) == 1 else to_v2,
-            serializer=conf.task_serializer,
-            compression=conf.task_compression,
-            delivery_mode=delivery_mode(conf.task_default_delivery_mode),
-            inherit_priority=bool(conf.task_inherit_parent_priority),
-            repr_levels=conf.task_repr_maxlevels,
-            sent_event=bool(conf.task_send_sent_event),
-            always_eager=bool(conf.task_always_eager),
-            retry_policy=policy,
-            publish=PublishOptions(
-                retry=retry_policy(policy) if conf.task_publish_retry else None,
-                timeout_s=conf.taskq_publish_timeout_s,
-            ),
-        )
-
-
-def delivery_mode(value: Any) -> int:
-    """Return the number of a delivery mode."""
-    return _DELIVERY_MODES[value] if isinstance(value, str) else int(value)
-
-
-def retry_policy(policy: Mapping[str, Any]) -> RetryPolicy:
-    """Read a retry policy; what kombu knows beside this is of no use here."""
-    known = {key: value for key, value in policy.items() if key in _RETRY_FIELDS}
-    if known.get("retry_errors") is not None:
-        known["retry_errors"] = tuple(known["retry_errors"])
-    else:
-        known.pop("retry_errors", None)
-    return RetryPolicy(**known)
 
 
 # What is sent inside of ``together`` goes out at its end, in one publish.
@@ -218,9 +151,10 @@ class Sending(Tasking):
     @property
     def thread_oid(self) -> str:
         """The reply queue of this thread."""
-        return self._thread_oid(self.ports)
+        return self.reply_address(self.ports)
 
-    def _thread_oid(self, ports: Ports) -> str:
+    def reply_address(self, ports: Ports) -> str:
+        """Return the reply queue of this thread, on the given ports."""
         key = (id(ports), ports.place.pid)
         oids: dict[tuple[int, int], tuple[Ports, str]] | None
         oids = getattr(self._thread_oids, "by_ports", None)
@@ -341,8 +275,8 @@ class Sending(Tasking):
         destination = self._route(route_name, args, kwargs, options, task)
         serializer = options.pop("serializer", None) or settings.serializer
         compression = options.pop("compression", None) or settings.compression
-        publish = _publish_options(options, settings)
-        call = self._call(name, args, kwargs, options, settings, ports)
+        publish = publish_options(options, settings)
+        call = build_call(self, name, args, kwargs, options, settings, ports)
         parts = settings.build(call)
         if signals.before_task_publish.receivers:
             signals.before_task_publish.send(
@@ -400,86 +334,6 @@ class Sending(Tasking):
             else destination
         )
 
-    def _call(
-        self,
-        name: str,
-        args: Any,
-        kwargs: Any,
-        options: dict[str, Any],
-        settings: SendSettings,
-        ports: Ports,
-    ) -> Call:
-        """Build the record of a call; what is left of the options goes into the properties."""
-        take = options.pop
-        task_id = take("task_id", None) or ports.randomness.uuid()
-        args = () if args is None else tuple(args)
-        kwargs = {} if kwargs is None else kwargs
-        root_id, parent_id = take("root_id", None), take("parent_id", None)
-        priority = take("priority", None)
-        if root_id is None or parent_id is None or settings.inherit_priority:
-            parent = current.get_current_worker_task()
-            if parent is not None:
-                request = parent.request
-                root_id = root_id or request.root_id or request.id
-                parent_id = parent_id or request.id
-                if priority is None and settings.inherit_priority:
-                    priority = (request.delivery_info or EMPTY).get("priority")
-        countdown, eta, expires = take("countdown", None), take("eta", None), take("expires", None)
-        expiration = take("expiration", None)
-        if expires is not None:
-            now = self.now()
-            lifetime_s = expiration_s(expires, now, self.timezone)
-            expires = expires_text(expires, lambda: now)
-            expiration = lifetime_s if expiration is None else expiration
-        if countdown or eta is not None:
-            eta = eta_text(eta, countdown, self.now)
-        origin, argsrepr, kwargsrepr = (
-            options.get("origin"),
-            options.get("argsrepr"),
-            options.get("kwargsrepr"),
-        )
-        if settings.repr_levels != _REPR_LEVELS:
-            argsrepr = argsrepr or safe_repr(args, maxlevels=settings.repr_levels)
-            kwargsrepr = kwargsrepr or safe_repr(kwargs, maxlevels=settings.repr_levels)
-        stamped = take("stamped_headers", None)
-        take("stamps", None)
-        hard, soft = take("time_limit", None), take("soft_time_limit", None)
-        mode = take("delivery_mode", None)
-        return Call(
-            task=name,
-            id=task_id,
-            args=args,
-            kwargs=kwargs,
-            eta=eta,
-            expires=expires,
-            retries=take("retries", 0) or 0,
-            callbacks=_listed(take("link", None)),
-            errbacks=_listed(take("link_error", None)),
-            chain=take("chain", None),
-            chord=take("chord", None),
-            group=take("group_id", None),
-            group_index=take("group_index", None),
-            root_id=root_id or task_id,
-            parent_id=parent_id,
-            timelimit=(hard, soft),
-            shadow=take("shadow", None),
-            argsrepr=argsrepr,
-            kwargsrepr=kwargsrepr,
-            origin=origin or f"gen{ports.place.pid}@{ports.place.hostname}",
-            # The reference sends null where neither the call nor a known task says it.
-            ignore_result=cast("bool", take("ignore_result", None)),
-            replaced_task_nesting=take("replaced_task_nesting", 0) or 0,
-            stamped_headers=list(stamped) if stamped else None,
-            stamps={key: take(key) for key in stamped} if stamped else EMPTY,
-            headers=take("headers", None) or EMPTY,
-            reply_to=take("reply_to", None) or self._thread_oid(ports),
-            correlation_id=take("correlation_id", None),
-            priority=priority or 0,
-            delivery_mode=settings.delivery_mode if mode is None else delivery_mode(mode),
-            expiration_ms=None if expiration is None else int(float(expiration) * 1000),
-            properties=_left_over(options) if options else _NO_PROPERTIES,
-        )
-
     def _encode(
         self, call: Call, parts: Parts, serializer: str, compression: str | None, ports: Ports
     ) -> Message:
@@ -501,42 +355,6 @@ class Sending(Tasking):
         return Message(
             headers, body, encoded.content_type, encoded.content_encoding, parts.properties
         )
-
-
-def _publish_options(options: dict[str, Any], settings: SendSettings) -> PublishOptions:
-    """Take out of the options how to hand over; the settings where they say nothing."""
-    link = None
-    for key in ("producer", "publisher", "connection"):
-        given = options.pop(key, None)
-        link = given if link is None else link
-    said = {key: value for key in _HANDOVER if (value := options.pop(key, None)) is not None}
-    if not said and link is None:
-        return settings.publish
-    retry = settings.publish.retry
-    if "retry" in said or "retry_policy" in said:
-        policy = {**settings.retry_policy, **said.get("retry_policy", {})}
-        retry = retry_policy(policy) if said.get("retry", retry is not None) else None
-    return PublishOptions(
-        retry=retry,
-        timeout_s=said.get("timeout", settings.publish.timeout_s),
-        confirm_timeout_s=said.get("confirm_timeout"),
-        mandatory=bool(said.get("mandatory")),
-        immediate=bool(said.get("immediate")),
-        link=link,
-    )
-
-
-def _listed(signatures: Any) -> list[Any] | None:
-    """Return one or more signatures as a list; None for none."""
-    if not signatures:
-        return None
-    if isinstance(signatures, Mapping) or not isinstance(signatures, list | tuple):
-        return [signatures]
-    return list(signatures)
-
-
-def _left_over(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in options.items() if value is not None}
 
 
 def _announce(prepared: Prepared) -> None:

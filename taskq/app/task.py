@@ -18,8 +18,10 @@ from taskq import current
 from taskq.app import annotations as annotating
 from taskq.app import eager, replacing, retrying
 from taskq.app.context import Context
+from taskq.app.eager_result import EagerResult
 from taskq.app.events import event_message
-from taskq.app.result import AsyncResult, EagerResult
+from taskq.app.request_stack import RequestStack
+from taskq.app.result import AsyncResult
 from taskq.app.sending_options import EXEC_OPTIONS
 from taskq.canvas.primitives import chunks, xmap, xstarmap
 from taskq.canvas.signature import Signature, signature
@@ -28,7 +30,7 @@ from taskq.errors import MaxRetriesExceededError, OperationalError
 if TYPE_CHECKING:
     from taskq.app.backend import Backend
 
-__all__ = ["RequestStack", "Task"]
+__all__ = ["Task"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -39,41 +41,6 @@ class _AppOfClass:
 
     def __get__(self, instance: object, owner: type[Any]) -> Any:
         return owner._app or current.get_current_app()  # noqa: SLF001 - its own attribute
-
-
-class RequestStack:
-    """The requests of one task that run in this context, the last one on top."""
-
-    def __init__(self, task: Any) -> None:
-        self._task = task
-
-    def push(self, request: Any) -> None:
-        """Put a request on top."""
-        current.push_request(self._task, request)
-
-    def pop(self) -> Any:
-        """Take the uppermost request; None where there is none."""
-        return current.pop_request(self._task)
-
-    @property
-    def top(self) -> Any:
-        """The uppermost request."""
-        frame = current.frame_of(self._task)
-        return None if frame is None else frame.request
-
-    @property
-    def stack(self) -> list[Any]:
-        """All of them, from the bottom up."""
-        found = []
-        frame = current.frames.get()
-        while frame is not None:
-            if frame.task is self._task and frame.request is not None:
-                found.append(frame.request)
-            frame = frame.below
-        return found[::-1]
-
-    def __len__(self) -> int:
-        return len(self.stack)
 
 
 class Task(Generic[P, R]):

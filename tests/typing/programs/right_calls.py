@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, assert_type
 
 from taskq.app.app import App
-from taskq.app.result import AsyncResult, EagerResult
+from taskq.app.eager_result import EagerResult
+from taskq.app.result import AsyncResult
 from taskq.app.task import Task
 from taskq.app.tasking import shared_task
 from taskq.canvas.signature import Signature

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from taskq.app.eager_result import EagerResult
 from taskq.app.joining import allow_join_result
-from taskq.app.result import AsyncResult, EagerResult, result_from_tuple
+from taskq.app.result import AsyncResult, result_from_tuple
 from taskq.app.result_set import GroupResult, ResultSet
 from taskq.app.work import Work
 from taskq.canvas.primitives import chain, chord, group

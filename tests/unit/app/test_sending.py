@@ -322,7 +322,7 @@ def test_a_child_knows_its_parent_and_root(
     result = outer.apply_async(priority=6)
     drain(app, work)
 
-    (child,) = result.children or ()
+    (child,) = result.children or []
     assert meta_of(store.records[child.id])["parent_id"] == result.id
     add.delay(1)
     assert broker.sent[-1].message.headers["parent_id"] is None
