@@ -93,7 +93,9 @@ def test_children_that_never_come_up_are_not_started_in_a_circle(
     assert not b.events
 
 
-def test_a_slot_that_came_up_late_works(bench: Make, tmp_path: Path) -> None:
+def test_a_slot_that_came_up_late_works(
+    bench: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """When what kept a child from beginning is mended, the slot is there without more ado."""
 
     def begin() -> None:
@@ -102,7 +104,7 @@ def test_a_slot_that_came_up_late_works(bench: Make, tmp_path: Path) -> None:
     clock = HandClock()
     b = bench(clock=clock)
     b.pool.start(1, BodiesRunner(BODIES, begin=begin))
-    b.until(lambda: bool(b.pool.poll_s))
+    b.until(partial(has_failed, caplog, 1))
     (tmp_path / "mended").touch()
     clock.now_s += 1
 
