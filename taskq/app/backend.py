@@ -192,6 +192,10 @@ class Backend:
         """Delete what is stored for a task."""
         self.store.forget([task_id])
 
+    def get_key_for_task(self, task_id: str) -> bytes:
+        """Return the key under which a store of keys and values keeps a task."""
+        return f"{self.store.key_prefix}{task_id}".encode()
+
     # -- groups -----------------------------------------------------------------------------------
 
     def save_group(self, group_id: str, result: Any) -> Any:

@@ -1,3 +1,4 @@
+# ruff: noqa: PLR0917 - the parameters are Celery's, and so is their order
 """The third layer of an app: from a call to a message at the broker.
 
 ``send_task`` reads from top to bottom: who is the parent, where does it go, what does the message
@@ -168,14 +169,71 @@ class Sending(Tasking):
     # -- sending ----------------------------------------------------------------------------------
 
     def send_task(
-        self, name: str, args: Any = None, kwargs: Any = None, **options: Any
+        self,
+        name: str,
+        args: Any = None,
+        kwargs: Any = None,
+        countdown: float | None = None,
+        eta: Any = None,
+        task_id: str | None = None,
+        producer: Any = None,
+        connection: Any = None,
+        router: Any = None,
+        result_cls: Any = None,
+        expires: Any = None,
+        publisher: Any = None,
+        link: Any = None,
+        link_error: Any = None,
+        add_to_parent: bool = True,
+        group_id: str | None = None,
+        group_index: int | None = None,
+        retries: int = 0,
+        chord: Any = None,
+        reply_to: str | None = None,
+        time_limit: float | None = None,
+        soft_time_limit: float | None = None,
+        root_id: str | None = None,
+        parent_id: str | None = None,
+        route_name: str | None = None,
+        shadow: str | None = None,
+        chain: Any = None,
+        task_type: Any = None,
+        replaced_task_nesting: int = 0,
+        **options: Any,
     ) -> AsyncResult[Any]:
         """Send a task by its name; it need not be known here.  Options as ``Task.apply_async``."""
+        options.update(
+            countdown=countdown,
+            eta=eta,
+            task_id=task_id,
+            producer=producer,
+            connection=connection,
+            router=router,
+            result_cls=result_cls,
+            expires=expires,
+            publisher=publisher,
+            link=link,
+            link_error=link_error,
+            add_to_parent=add_to_parent,
+            group_id=group_id,
+            group_index=group_index,
+            retries=retries,
+            chord=chord,
+            reply_to=reply_to,
+            time_limit=time_limit,
+            soft_time_limit=soft_time_limit,
+            root_id=root_id,
+            parent_id=parent_id,
+            route_name=route_name,
+            shadow=shadow,
+            chain=chain,
+            replaced_task_nesting=replaced_task_nesting,
+        )
         if self.send_settings.always_eager:
             warnings.warn(
                 "task_always_eager has no effect on send_task", AlwaysEagerIgnored, stacklevel=2
             )
-        return self.send_call(name, args, kwargs, options)
+        return self.send_call(name, args, kwargs, options, task_type)
 
     def send_call(
         self, name: str, args: Any, kwargs: Any, options: dict[str, Any], task: Any = None
@@ -304,12 +362,12 @@ class Sending(Tasking):
         self, name: str, args: Any, kwargs: Any, options: dict[str, Any], task: Any
     ) -> Destination:
         """Take the routing out of the options; add to them what the route says beside it."""
-        router = self._router or self.router  # renewed with the settings that it comes from
-        if options.pop("router", None) is not None:
-            raise TypeError("router= is no option of a call here; use the setting task_routes")
+        own = options.pop("router", None)
+        # Our own is renewed with the settings that it comes from.
+        router = own or self._router or self.router
         given = {key: value for key in _ROUTING if (value := options.pop(key, None)) is not None}
         declare = options.pop("declare", None)
-        known = self._routes.get(name) if not given else None
+        known = self._routes.get(name) if not given and own is None else None
         if known is None:
             # What a route of names alone says does not depend on the call; it may be kept.
             asked = given if router.is_static else {**options, **given}
@@ -320,7 +378,7 @@ class Sending(Tasking):
                 for key, value in routed.items()
                 if key not in _ROUTING and value is not None
             }
-            if not given and router.is_static:
+            if not given and router is self._router and router.is_static:
                 self._routes[name] = (destination, extras)
         else:
             destination, extras = known

@@ -18,6 +18,7 @@ from taskq import current
 from taskq.app import annotations as annotating
 from taskq.app import eager, replacing, retrying
 from taskq.app.context import Context
+from taskq.app.discovery import symbol
 from taskq.app.eager_result import EagerResult
 from taskq.app.events import event_message
 from taskq.app.request_stack import RequestStack
@@ -465,6 +466,10 @@ class Task(Generic[P, R]):
         return AsyncResult(
             task_id, backend=self._backend, task_name=self.name, app=self.app, **kwargs
         )
+
+    def start_strategy(self, app: Any, consumer: Any, **kwargs: Any) -> Any:
+        """Make what handles the messages of this task in a worker that asks for a ``Strategy``."""
+        return symbol(self.Strategy)(self, app, consumer, **kwargs)
 
     # -- what a subclass may want to know ---------------------------------------------------------
 

@@ -34,6 +34,8 @@ __all__ = ["Work"]
 
 logger: Final = logging.getLogger("taskq.app.trace")
 
+_SUMMARY_LIMIT: Final = 1024
+
 
 class _Loop:
     """The event loop of one thread; it is closed when its thread (or who keeps it) is gone."""
@@ -239,7 +241,10 @@ class Work:
             job.headers.get("id"),
             exc_info=error,
         )
-        return self.conclude(job, EndingKind.FAILED, "", {"error": error})
+        try:
+            return self.conclude(job, EndingKind.FAILED, "", {"error": error})
+        except Exception as again:  # noqa: BLE001 - the boundary: the store may still be down
+            return Ending(job.token, EndingKind.FAILED, summary=safe_repr(again, _SUMMARY_LIMIT))
 
     # -- the driver's side ------------------------------------------------------------------------
 

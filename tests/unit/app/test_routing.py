@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from taskq.app.routing import Router
 from taskq.errors import ImproperlyConfigured, QueueNotFound
 from taskq.ports import QueueSpec
 from tests.unit.app.fakes import LabApp, RecordingBroker
@@ -259,3 +260,12 @@ def test_a_worker_takes_from_the_queues_that_it_is_told(app: LabApp) -> None:
     queues.select_add("c")
     queues.deselect("a")
     assert sorted(queues.consume_from) == ["b", "c"]
+
+
+def test_a_call_may_bring_its_own_router(app: LabApp) -> None:
+    """A router that is given with the call is asked in the place of the app's."""
+    own = Router(app, routes={"x": "own"})
+    app.conf.task_routes = {"x": "app"}
+
+    assert where(app, "x", router=own) == ("", "own")
+    assert where(app, "x") == ("", "app")

@@ -352,6 +352,17 @@ def test_autoretry_retries_what_it_is_told(app: LabApp, is_async: bool) -> None:
         assert len(seen) == tries
 
 
+def make_strategy(task: Any, app: Any, consumer: Any, **kwargs: Any) -> Any:
+    return (task.name, app.main, consumer, kwargs)
+
+
+def test_a_strategy_is_looked_up_by_its_path(app: LabApp) -> None:
+    """Start_strategy calls what the attribute Strategy names."""
+    task = app.task(name="t", Strategy=f"{__name__}:make_strategy")(lambda: None)
+
+    assert task.start_strategy(app, "consumer", extra=1) == ("t", "lab", "consumer", {"extra": 1})
+
+
 def test_backoff_doubles_up_to_its_maximum(app: LabApp) -> None:
     """The pauses of retry_backoff double, with jitter between nothing and the whole."""
     from taskq.app.autoretry import backoff_s

@@ -621,10 +621,12 @@ def test_a_broken_store_is_an_ending_too(app: LabApp, work: Work, store: DictSto
     app.task(name="t", track_started=True)(lambda: None)
     store.store = broken  # type: ignore[method-assign]  # a store that is down
 
-    ending = work(job())
+    chained = json.dumps([[], {}, {"chain": [{"task": "t", "options": {"task_id": "y"}}]}])
+    for each in (job(), job(body=chained.encode())):
+        ending = work(each)
 
-    assert ending.kind is EndingKind.FAILED
-    assert "no store" in ending.summary
+        assert ending.kind is EndingKind.FAILED
+        assert "no store" in ending.summary
 
 
 # -- endings without a body ------------------------------------------------------------------------
