@@ -378,7 +378,7 @@ class Sending(Tasking):
                 for key, value in routed.items()
                 if key not in _ROUTING and value is not None
             }
-            if not given and router is self._router and router.is_static:
+            if not given and own is None and router.is_static:
                 self._routes[name] = (destination, extras)
         else:
             destination, extras = known
