@@ -37,6 +37,6 @@ def first_steps():
     try:
         wrong.get(timeout=20)
     except TypeError as raised:
-        assert "unsupported operand" in str(raised)  # noqa: PT017 - a program, not a test
+        assert "unsupported operand" in str(raised)
     else:
         raise AssertionError("get() did not raise")
