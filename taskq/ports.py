@@ -411,8 +411,14 @@ class Broker(Protocol):
     def publish(self, messages: Sequence[Outgoing]) -> None:
         """Hand over; when it returns the broker has them.  Raises ``OperationalError``."""
 
-    def consume(self, queues: Sequence[QueueSpec], node: str) -> Intake:
-        """Begin to take from queues, on behalf of the named node."""
+    def consume(
+        self, queues: Sequence[QueueSpec], node: str, *, unattended: bool = False
+    ) -> Intake:
+        """Begin to take from queues, on behalf of the named node.
+
+        An ``unattended`` intake is not called for as long as a body runs (a solo pool blocks its
+        loop): leases and connection must hold by themselves meanwhile.
+        """
 
     def declare(self, queues: Sequence[QueueSpec]) -> None:
         """Make sure that queues exist."""

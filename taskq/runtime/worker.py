@@ -67,6 +67,8 @@ class WorkerPlan:
     options: WorkerOptions
     reconnecting: Reconnecting
     purge: bool = False
+    # Bodies run in the thread of the loop: nobody looks after the broker meanwhile.
+    blocks: bool = False
 
 
 class Worker:
@@ -260,7 +262,7 @@ class Worker:
                 if self.plan.purge and attempt == 0:
                     for queue in self.queues:
                         broker.purge(queue.name)
-                return broker.consume(self.queues, self.hostname)
+                return broker.consume(self.queues, self.hostname, unattended=self.plan.blocks)
             except OperationalError as error:
                 attempt += 1
                 if not how.at_start or self._gave_up(attempt):

@@ -37,6 +37,7 @@ def make_worker(app: App, **told: Any) -> Worker:
         options=_options(app, told),
         reconnecting=_reconnecting(conf),
         purge=bool(told.get("purge")),
+        blocks=row.single,
     )
     make_pool = pool_maker(row, clock=app.ports.clock, conf=conf, told=told)
     return Worker(app, plan, make_pool=make_pool)

@@ -231,7 +231,13 @@ class BrokerEnd:
             self._model.put(outgoing, self._hands.say)
         self._hands.pause()
 
-    def consume(self, queues: Sequence[QueueSpec], node: str) -> Intake:
+    def consume(
+        self,
+        queues: Sequence[QueueSpec],
+        node: str,
+        *,
+        unattended: bool = False,  # noqa: ARG002 - a body never blocks its node here
+    ) -> Intake:
         """Begin to take from queues."""
         self._hands.pause()
         self._refuse_when_cut()

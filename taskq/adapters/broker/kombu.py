@@ -169,9 +169,12 @@ class KombuBroker:
 
     # -- everything else -------------------------------------------------------------------------
 
-    def consume(self, queues: Sequence[QueueSpec], node: str) -> Intake:
+    def consume(
+        self, queues: Sequence[QueueSpec], node: str, *, unattended: bool = False
+    ) -> Intake:
         """Begin to take from queues; raises ``BrokerLostError`` where it cannot connect."""
-        link = Link(self._reading, self._clock, self._heartbeat_s)
+        # A heartbeat that is asked for and not sent makes the broker close the connection.
+        link = Link(self._reading, self._clock, 0 if unattended else self._heartbeat_s)
         kind = AmqpIntake if link.connection.transport.driver_name == "py-amqp" else VirtualIntake
         intake = kind(
             link,

@@ -77,7 +77,9 @@ class RedisBroker:
             else:
                 self._publish(batch)
 
-    def consume(self, queues: Sequence[QueueSpec], node: str) -> RedisIntake:
+    def consume(
+        self, queues: Sequence[QueueSpec], node: str, *, unattended: bool = False
+    ) -> RedisIntake:
         """Begin to take from queues, on behalf of the named node."""
         return RedisIntake(
             queues,
@@ -91,6 +93,7 @@ class RedisBroker:
             lease_s=self._lease_s,
             delivery_limit=self._delivery_limit,
             has_sockets=self._has_sockets,
+            unattended=unattended,
         )
 
     def declare(self, queues: Sequence[QueueSpec]) -> None:

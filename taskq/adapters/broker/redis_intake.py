@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from taskq.adapters.broker.errors import BrokerError
+from taskq.adapters.broker.redis_keepalive import Keepalive
 from taskq.adapters.broker.redis_lease import (
     ENTRIES_PER_CALL,
     MOST_TAKEN,
@@ -80,6 +81,7 @@ class RedisIntake:
         lease_s: float,
         delivery_limit: int,
         has_sockets: bool,
+        unattended: bool = False,
     ) -> None:
         self._node = node
         self._pool, self._layout, self._routes = pool, layout, routes
@@ -108,6 +110,9 @@ class RedisIntake:
         self._peeks.watch(self._queues.keys)
         with self._speaking():
             self._connect()
+        self._keepalive = (
+            Keepalive(pool, layout, self._lease, lease_s / RENEWALS) if unattended else None
+        )
 
     # -- the port --------------------------------------------------------------------------------
 
@@ -211,6 +216,8 @@ class RedisIntake:
 
     def close(self) -> None:
         """Hand back what is unsettled and unclaimed, and let go of connections."""
+        if self._keepalive is not None:
+            self._keepalive.stop()
         try:
             with self._speaking() as link:
                 self._hand_back(link)

@@ -168,6 +168,24 @@ def test_child_killed(
         running.wait_for(r"ERROR.*SIGKILL")
 
 
+@pytest.mark.parametrize("pool", ["prefork", "threads", "solo", "asyncio"])
+def test_a_body_longer_than_the_lease_runs_once(
+    pool: str, ledger: Ledger, tmp_path: Path, program: Any, redis_url: str
+) -> None:
+    """A live worker keeps its lease however long a body takes, on every pool."""
+    env = {**environment(redis_url, ledger), "OPS_LEASE": "1"}
+    late = program(env).late
+
+    with worker(tmp_path, "-c", "1", "-P", pool, app="ops", env=env, cwd=HERE) as busy:
+        late.delay(1, 4.0)
+        ledger.wait_until("start", {1})
+        with worker(tmp_path, "-c", "1", app="ops", env=env, cwd=HERE):
+            ledger.wait_until("end", {1})
+        assert busy.stop() == 0
+
+    assert ledger.numbers("start") == [1]
+
+
 def test_malformed_bytes_in_the_queue(
     ledger: Ledger, tmp_path: Path, program: Any, redis_url: str
 ) -> None:
