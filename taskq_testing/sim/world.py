@@ -90,16 +90,25 @@ class SimWorld:
         self._patches = Patches(self._scheduler, seed)
         self._base: Context = copy_context()
         self._tokens: tuple[Token[Any], Token[Any]] | None = None  # while it is active
+        self._closed = False
         self._client = Seat(self._station(CLIENT), codec)
 
     # -- beginning and end -------------------------------------------------------------------------
 
-    def __enter__(self) -> Self:
-        self._patches.apply()
-        self._base = copy_context()
-        self._base.run(current.ports_here.set, ports_of_seat)
-        self._tokens = (SEAT.set(self._client), current.ports_here.set(ports_of_seat))
+    def open(self) -> Self:
+        """Make it the active world: its apps stand on its ports, and bodies see its time."""
+        if self._closed:
+            raise RuntimeError("this world is closed; what happened in it stays so: make another")
+        if self._tokens is None:
+            self._patches.apply()
+            self._base = copy_context()
+            self._base.run(current.ports_here.set, ports_of_seat)
+            self._tokens = (SEAT.set(self._client), current.ports_here.set(ports_of_seat))
         return self
+
+    def __enter__(self) -> Self:
+        # A world that a fixture has opened may be used in a `with` all the same.
+        return self.open()
 
     def __exit__(
         self,
@@ -111,6 +120,7 @@ class SimWorld:
 
     def close(self) -> None:
         """The power goes off: whatever still runs is dropped where it is."""
+        self._closed = True
         if self._tokens is None:
             return
         for node in self.workers.values():

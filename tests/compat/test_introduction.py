@@ -66,21 +66,26 @@ def programs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             del sys.modules[name]
 
 
-def test_first_steps_simulated(programs: Any, taskq_world: Any) -> None:
+@pytest.fixture(params=["redis", "rabbitmq"])
+def profile(request: pytest.FixtureRequest) -> str:
+    """Return which broker is modelled."""
+    return str(request.param)
+
+
+def test_first_steps_simulated(programs: Any, taskq_world: Any, profile: str) -> None:
     """The same program in the simulated world."""
     tasks = programs("tasks")
-    with taskq_world(tasks.app) as world:
+    with taskq_world(tasks.app, broker=profile) as world:
         world.start_worker("w1", slots=2)
 
         tasks.first_steps()
 
 
-def test_next_steps_simulated(programs: Any, taskq_world: Any) -> None:
-    """The same package in the simulated world."""
+@pytest.mark.parametrize("step", ["calling", "signatures", "chains", "groups", "chords"])
+def test_next_steps_simulated(programs: Any, taskq_world: Any, profile: str, step: str) -> None:
+    """The same package in the simulated world, a part at a time."""
     steps = programs("proj.steps")
-    app = programs("proj.celery").app
-    with taskq_world(app) as world:
+    with taskq_world(programs("proj.celery").app, broker=profile) as world:
         world.start_worker("w1", slots=2, queues=["celery", "hipri"])
 
-        for step in (steps.calling, steps.signatures, steps.chains, steps.groups, steps.chords):
-            step()
+        getattr(steps, step)()
