@@ -41,7 +41,7 @@ def taskq_seed(request: pytest.FixtureRequest) -> int:
 
 @pytest.fixture
 def taskq_world(request: pytest.FixtureRequest, taskq_seed: int) -> Iterator[Callable[..., World]]:
-    """A maker of simulated worlds, ``taskq_world(app)``; each ends with its ``with``, or the test."""
+    """A maker of open worlds, ``taskq_world(app)``; each ends with its ``with``, or the test."""
     from taskq_testing.world import World  # noqa: PLC0415 - only who uses it pays for it
 
     made: list[World] = []
