@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from taskq.adapters.broker.serializers import KombuCodec
 from taskq.app.app import App
-from taskq.core.worker import WorkerOptions
 from taskq.ports import QueueSpec
+from taskq.wiring.workers import worker_options
 from taskq_testing.nearest import nearest
 from taskq_testing.sim.node import WorkerSpec
 from taskq_testing.sim.world import SimWorld
@@ -68,22 +68,11 @@ def worker_spec(
                 f"start_worker() knows no option {name!r}{nearest(name, WORKER_OPTIONS)}"
             )
 
-    conf = app.conf
-    multiplier = options.get("prefetch_multiplier", conf.worker_prefetch_multiplier)
-    exact = options.get("disable_prefetch", conf.worker_disable_prefetch)
     return WorkerSpec(
         hostname=hostname,
         slots=slots,
         queues=_queues(app, queues),
-        options=WorkerOptions(
-            prefetch_multiplier=multiplier,
-            exact_prefetch=bool(exact) or options.get("optimization") == "fair",
-            dispatch_budget_s=conf.taskq_dispatch_budget_s,
-            narrate=True,
-            time_limit_s=options.get("time_limit"),
-            soft_time_limit_s=options.get("soft_time_limit"),
-            zone=app.timezone,
-        ),
+        options=worker_options(app, {**options, "loglevel": "INFO"}),  # the trace wants all lines
     )
 
 

@@ -34,7 +34,7 @@ def make_worker(app: App, **told: Any) -> Worker:
         concurrency=1 if row.single else _concurrency(told.get("concurrency"), conf),
         pool_name=pool_name,
         queues=_queues(app, told),
-        options=_options(app, told),
+        options=worker_options(app, told),
         reconnecting=_reconnecting(conf),
         purge=bool(told.get("purge")),
         blocks=row.single,
@@ -68,16 +68,19 @@ def _queues(app: App, told: Mapping[str, Any]) -> tuple[QueueSpec, ...]:
     return tuple(queues.consume_from.values())
 
 
-def _options(app: App, told: Mapping[str, Any]) -> WorkerOptions:
+def worker_options(app: App, told: Mapping[str, Any]) -> WorkerOptions:
+    """Turn settings, and words of the command line where they were said, into what a core is told.
+
+    For the real worker and for the simulated one.
+    """
     conf = app.conf
-    exact = told.get("optimization") == "fair" or told.get(
-        "disable_prefetch", conf.worker_disable_prefetch
-    )
+    # A flag that was not given is False: it cannot turn off what the settings turn on.
+    exact = told.get("disable_prefetch") or conf.worker_disable_prefetch
     multiplier = told.get("prefetch_multiplier")
     level = told.get("loglevel")
     return WorkerOptions(
         prefetch_multiplier=conf.worker_prefetch_multiplier if multiplier is None else multiplier,
-        exact_prefetch=bool(exact),
+        exact_prefetch=bool(exact) or told.get("optimization") == "fair",
         dispatch_budget_s=conf.taskq_dispatch_budget_s,
         narrate=logging.getLogger("taskq.worker").isEnabledFor(logging.INFO)
         if level is None
