@@ -507,6 +507,14 @@ class SlotLost:
 
 
 @dataclass(frozen=True, slots=True)
+class JobsReturned:
+    """The answer to ``recall``: what the slot had not begun, and never begins.  May be empty."""
+
+    slot: int
+    tokens: tuple[int, ...]  # in the order in which they were given
+
+
+@dataclass(frozen=True, slots=True)
 class SlotReady:
     """A slot can take jobs."""
 
@@ -514,7 +522,7 @@ class SlotReady:
     pid: int
 
 
-PoolEvent: TypeAlias = Ending | JobStarted | SlotLost | SlotReady
+PoolEvent: TypeAlias = Ending | JobStarted | JobsReturned | SlotLost | SlotReady
 
 
 class Pool(Protocol):
@@ -549,6 +557,14 @@ class Pool(Protocol):
         """Give jobs to a slot; never waits for it.
 
         A slot that is not there, or is about to go, gives them back as ``SlotLost.unstarted``.
+        """
+
+    def recall(self, slot: int) -> None:
+        """Ask a slot to give back what it has not begun; never waits for it.
+
+        ``JobsReturned`` follows, once for each call; should the slot be lost before, its
+        ``SlotLost.unstarted`` takes its place.  A body that has begun is never returned, and
+        a returned one never begins there.  What is submitted after this is not recalled.
         """
 
     def collect(self) -> Sequence[PoolEvent]:
