@@ -190,6 +190,11 @@ class Settings(MutableMapping[str, Any]):
             return flat[name]
         raise UnknownSettingError(key, ASSIGNED, nearest(key))
 
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a value; a name that is not there is no error, and nobody looks for a near one."""
+        flat = self._read()
+        return flat[key] if key in flat else flat.get(canonical(key), default)
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)

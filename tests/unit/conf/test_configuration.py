@@ -191,6 +191,20 @@ def test_a_name_that_nobody_knows_is_an_error() -> None:
     assert not conf.__contains__(5)
 
 
+def test_asking_whether_a_value_is_there_is_cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``get`` of a name that nobody gave compares it with no other name."""
+
+    def compare(*_: object) -> None:
+        raise AssertionError("looked for the nearest name")
+
+    monkeypatch.setattr("taskq.conf.configuration.nearest", compare)
+    conf = Settings({"timezone": "Europe/Oslo"})
+
+    assert conf.get("TIME_ZONE", "none") == "none"
+    assert conf.get("CELERY_TIMEZONE") == "Europe/Oslo"
+
+
+
 def test_attributes_say_what_a_missing_value_means() -> None:
     """Exchange and key default to the queue, read and write URL to the broker's."""
     conf = Settings({"task_default_queue": "q", "broker_url": "both://"})
