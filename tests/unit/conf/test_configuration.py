@@ -204,7 +204,6 @@ def test_asking_whether_a_value_is_there_is_cheap(monkeypatch: pytest.MonkeyPatc
     assert conf.get("CELERY_TIMEZONE") == "Europe/Oslo"
 
 
-
 def test_attributes_say_what_a_missing_value_means() -> None:
     """Exchange and key default to the queue, read and write URL to the broker's."""
     conf = Settings({"task_default_queue": "q", "broker_url": "both://"})
