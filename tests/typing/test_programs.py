@@ -48,9 +48,12 @@ def mypy_lines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[int, 
 
 @pytest.fixture(scope="module")
 def pyright_lines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[int, str]]:
-    """What pyright says of the programs, by file and line."""
+    """What pyright says of the programs, by file and line.
+
+    basedpyright is pyright with its program inside the wheel: nothing is fetched at run time.
+    """
     ran = subprocess.run(
-        [sys.executable, "-m", "pyright", "--outputjson", str(RIGHT), str(WRONG)],
+        [sys.executable, "-m", "basedpyright", "--outputjson", str(RIGHT), str(WRONG)],
         capture_output=True,
         text=True,
         timeout=300,
