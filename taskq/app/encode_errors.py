@@ -29,6 +29,8 @@ def explain_encode_error(
             return True
         return False
 
+    if fails(None):
+        return error  # the serializer itself is at fault, and the error says how
     bad = [f"argument {index}" for index, value in enumerate(args) if fails(value)]
     bad += [f"argument {key!r}" for key, value in kwargs.items() if fails(value)]
     what = ", ".join(bad) or "one of its callbacks, its chain or its chord"

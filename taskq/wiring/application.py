@@ -58,7 +58,7 @@ class TaskQ(App):
 
     @cached_property
     def _surface(self) -> Any:
-        read = self.conf.broker_read_url
+        read = self.conf["broker_read_url"]
         return load("taskq.adapters.broker.surface:KombuSurface")(
             self.conf,
             self.router.queues,

@@ -8,8 +8,11 @@ from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import quote
 
+from kombu.transport import TRANSPORT_ALIASES, get_transport_cls
+
+from taskq.errors import ImproperlyConfigured
 from taskq.ports import Broker, Clock, Codec, Place, Randomness
-from taskq.wiring.loading import load
+from taskq.wiring.loading import UnknownNameError, is_path, load
 
 DEFAULT_URL: Final = "amqp://guest:guest@localhost:5672//"
 # kombu's own transport where we have a driver of ours: ``kombu+redis://``.
@@ -29,13 +32,23 @@ class Ground:
 def make_broker(conf: Any, ground: Ground) -> Broker:
     """Return the broker that the settings name."""
     urls = broker_urls(conf)
+    for scheme in dict.fromkeys(url.partition("://")[0] for url in urls):
+        _check_known(scheme)
     scheme = urls[0].partition("://")[0]
     return DRIVERS.get(scheme, kombu_broker)(conf, urls, ground)
 
 
+def _check_known(scheme: str) -> None:
+    known = {*DRIVERS, *TRANSPORT_ALIASES, *(f"{KOMBU_PREFIX}{name}" for name in DRIVERS)}
+    # kombu's own composite form, ``sqla+postgresql://``, names the transport first.
+    if scheme not in known and scheme.partition("+")[0] not in known and not is_path(scheme):
+        raise UnknownNameError("broker_url", scheme, known)
+
+
 def broker_urls(conf: Any) -> list[str]:
     """Where to publish: all URLs of the failover list."""
-    url = conf.broker_write_url or conf.broker_url or _from_parts(conf) or DEFAULT_URL
+    # By item: as an attribute ``broker_url`` falls back to the host alone.
+    url = conf["broker_write_url"] or conf["broker_url"] or _from_parts(conf) or DEFAULT_URL
     listed = url.split(";") if isinstance(url, str) else list(url)
     return [_with_scheme(one.strip()) for one in listed if one.strip()]
 
@@ -72,15 +85,33 @@ def redis_broker(conf: Any, urls: Sequence[str], ground: Ground) -> Broker:
     return broker
 
 
+def _check_installed(url: str) -> None:
+    try:
+        get_transport_cls(url.partition("://")[0].partition("+")[0])
+    except ImportError as error:
+        raise ImproperlyConfigured(
+            f"broker_url: {url.partition('://')[0]}:// needs a library that is not installed:"
+            f" {error}; pip install 'taskq[all]', or that library alone"
+        ) from error
+
+
+def _kombus(urls: Sequence[str]) -> list[str]:
+    return [_with_scheme(url.strip()).removeprefix(KOMBU_PREFIX) for url in urls]
+
+
 def kombu_broker(conf: Any, urls: Sequence[str], ground: Ground) -> Broker:
     """Make a driver on one of kombu's transports."""
+    read = conf["broker_read_url"]
+    read_urls = read.split(";") if isinstance(read, str) else read
+    for url in _kombus(urls):
+        _check_installed(url)
     broker: Broker = load("taskq.adapters.broker.kombu:KombuBroker")(
-        [url.removeprefix(KOMBU_PREFIX) for url in urls],
+        _kombus(urls),
         clock=ground.clock,
         randomness=ground.randomness,
         place=ground.place,
         codec=ground.codec,
-        read_urls=conf.broker_read_url,
+        read_urls=_kombus(read_urls) if read_urls else None,
         transport_options=conf.broker_transport_options or {},
         ssl=conf.broker_use_ssl,
         heartbeat=conf.broker_heartbeat,

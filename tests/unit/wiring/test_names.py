@@ -1,0 +1,98 @@
+"""Names in settings that mean an adapter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from taskq import TaskQ
+from taskq.adapters.broker.kombu import KombuBroker
+from taskq.adapters.broker.redis import RedisBroker
+from taskq.adapters.pools.threads import ThreadsPool
+from taskq.errors import ImproperlyConfigured
+from taskq.wiring.loading import UnknownNameError
+from taskq.wiring.pools import find_pool, pool_maker
+from taskq.wiring.workers import node_name
+
+
+def app_with(**settings: Any) -> TaskQ:
+    return TaskQ("names", set_as_current=False, changes=settings)
+
+
+@pytest.mark.parametrize(
+    ("url", "kind"),
+    [
+        ("redis://localhost/3", RedisBroker),
+        ("rediss://localhost", RedisBroker),
+        ("redis", RedisBroker),
+        ("redis://one;redis://two", RedisBroker),
+        ("kombu+redis://localhost", KombuBroker),
+        ("amqp://", KombuBroker),
+        ("memory://", KombuBroker),
+        (None, KombuBroker),
+    ],
+)
+def test_the_scheme_of_the_url_chooses_the_driver(url: str | None, kind: type[Any]) -> None:
+    """Redis has a driver of its own; every other scheme is kombu's."""
+    assert type(app_with(broker_url=url).ports.broker) is kind
+
+
+def test_an_unknown_scheme_gets_a_suggestion() -> None:
+    """A broker that does not exist is refused when the app first needs one."""
+    with pytest.raises(UnknownNameError, match=r"broker_url: there is no 'rediz'; did you mean"):
+        _ = app_with(broker_url="rediz://localhost").ports
+
+
+def test_parts_make_a_url() -> None:
+    """Host, port, user and password may be given one by one."""
+    app = app_with(
+        broker_transport="memory", broker_host="h", broker_user="u", broker_password="p@ss"
+    )
+
+    assert "p@ss" not in app.ports.broker.name
+    assert "p%40ss" not in app.ports.broker.name
+
+
+def test_an_unknown_store_gets_a_suggestion() -> None:
+    """The same for a result store."""
+    with pytest.raises(UnknownNameError, match="result_backend: there is no 'redsi'"):
+        _ = app_with(broker_url="memory://", result_backend="redsi://x").ports
+
+
+@pytest.mark.parametrize("name", ["gevent", "eventlet"])
+def test_a_pool_that_is_not_there_yet_says_what_to_use(name: str) -> None:
+    """No pool is pretended."""
+    with pytest.raises(ImproperlyConfigured, match="use 'threads' or 'asyncio'"):
+        find_pool(name)
+
+
+def test_an_unknown_pool_gets_a_suggestion() -> None:
+    """A misspelt pool is answered with the nearest one."""
+    with pytest.raises(UnknownNameError, match="did you mean 'threads'"):
+        find_pool("thread")
+
+
+def test_a_custom_pool_is_named_by_the_environment() -> None:
+    """``--pool custom`` takes the class that a variable names."""
+    path = "taskq.adapters.pools.threads:ThreadsPool"
+
+    assert find_pool("custom", {"CELERY_CUSTOM_WORKER_POOL": path}).path == path
+    with pytest.raises(ImproperlyConfigured, match="TASKQ_CUSTOM_WORKER_POOL"):
+        find_pool("custom", {})
+
+
+def test_a_pool_is_made_when_it_is_asked_for() -> None:
+    """What makes a pool knows its class already, so that a wrong one fails before the start."""
+    app = app_with(broker_url="memory://")
+
+    make = pool_maker(find_pool("threads"), clock=app.ports.clock, conf=app.conf, told={})
+
+    assert type(make(lambda: None)) is ThreadsPool
+
+
+def test_a_node_without_a_host_gets_this_one() -> None:
+    """``-n w1`` is ``w1@host``; a full name stays."""
+    assert node_name("w1").startswith("w1@")
+    assert node_name("w1@there") == "w1@there"
+    assert node_name(None).startswith("celery@")
