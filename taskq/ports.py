@@ -312,7 +312,7 @@ class ResultStore(Protocol):
 
     @property
     def counts_chords(self) -> bool:
-        """Whether the four calls below work."""
+        """Whether the five calls below work."""
 
     def open_chord(self, group_id: str, size: int, expires_s: float | None) -> None:
         """Say how many members a header has."""
@@ -323,11 +323,29 @@ class ResultStore(Protocol):
     def chord_parts(self, group_id: str) -> Sequence[bytes]:
         """Return the payloads of all counted parts, by index."""
 
-    def close_chord(self, group_id: str) -> bool:
-        """Take the right to send the body; True for exactly one caller."""
+    def close_chord(self, group_id: str, owner: str) -> bool:
+        """Take the right to send the body: True for the first owner, and again for the same.
+
+        The owner is the member that found the count complete.  Its delivery is settled only after
+        ``end_chord``, so if its worker is lost it comes again and goes on where that one was.
+        """
+
+    def end_chord(self, group_id: str) -> None:
+        """The body is sent: from now on nobody gets the right."""
 
     def close(self) -> None:
         """Let go of connections."""
+
+
+@runtime_checkable
+class SendsBodies(Protocol):
+    """A result store that stands where the broker is: a body is sent and its chord ended at once.
+
+    Whoever has lost the right meanwhile (its lease ran out, another did its work) sends nothing.
+    """
+
+    def end_chord_with(self, group_id: str, owner: str, messages: Sequence[Outgoing]) -> bool:
+        """Publish, and end the chord, as one step; False and nothing if the right is gone."""
 
 
 @runtime_checkable

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -12,8 +13,8 @@ from taskq.app.context import Context
 from taskq.app.follow import Place
 from taskq.app.incoming import decode
 from taskq.canvas.signature import maybe_signature
-from taskq.errors import ChordError
-from taskq.ports import ChordPart, Job, Outgoing
+from taskq.errors import ChordError, DecodeError, EncodeError
+from taskq.ports import ChordPart, Job, Outgoing, SendsBodies
 from taskq.protocol.exceptions import exception_from
 from taskq.protocol.message import Call
 from taskq.protocol.result import read_chord_part
@@ -30,42 +31,57 @@ class Chording:
         self.app = app
 
     def finish(self, job: Job, part: ChordPart) -> bool:
-        """Send or fail the body; False if somebody else has taken that upon him."""
-        store = self.app.ports.store
-        if not store.close_chord(part.group_id):
-            return False
+        """Send or fail the body; False if somebody else has taken that upon him.
+
+        Whoever is killed on the way comes again, under the same name, and begins anew: so all of
+        it may be done twice, and only what ends the chord is left to the end.
+        """
         call = decode(self.app, job).call(job)
         place = follow.chord_place(call)
         if place is None:
             logger.error("chord %s: the message of %s names no body", part.group_id, call.id)
             return False
-        results, error = self._results(store.chord_parts(part.group_id))
-        if error is None:
-            messages = follow.chord_message(self.app, call, place, results)
-            self._publish(messages)
-        else:
-            self._fail(call, place, error)
-        return True
+        return self._finish(call, place, f"{part.task_id}:{part.index}")
 
-    def _publish(self, messages: tuple[Outgoing, ...]) -> None:
+    def _finish(self, call: Call, place: Place, owner: str) -> bool:
+        """Take the right to it, and send the body or what tells of its failure."""
+        store = self.app.ports.store
+        if not store.close_chord(place.group_id, owner):
+            return False
+        try:
+            results = self._results(store.chord_parts(place.group_id))
+            messages = follow.chord_message(self.app, call, place, results)
+        except ChordError as error:
+            messages = self._failed(call, place, error)
+        except (DecodeError, EncodeError) as error:
+            # What members returned cannot be read, or not be written as the body is.
+            messages = self._failed(call, place, ChordError(f"The body cannot be sent: {error}"))
+        return self._end(place.group_id, owner, messages)
+
+    def _end(self, group_id: str, owner: str, messages: tuple[Outgoing, ...]) -> bool:
+        """Publish, and end the chord: at once where one server has both."""
+        store = self.app.ports.store
+        if isinstance(store, SendsBodies):
+            return store.end_chord_with(group_id, owner, messages)
         if messages:
             self.app.ports.broker.publish(messages)
+        # Killed before this, the body is sent twice: under one id, and better than never.
+        store.end_chord(group_id)
+        return True
 
-    def _results(self, payloads: Any) -> tuple[list[Any], ChordError | None]:
-        """Return the members' results in order, or what becomes of the body instead."""
+    def _results(self, payloads: Iterable[bytes]) -> list[Any]:
+        """Return the members' results in order; raises ``ChordError`` if one of them failed."""
         results = []
         for payload in payloads:
             task_id, state, result = read_chord_part(self.app.backend.decode(payload))
             if state in states.EXCEPTION_STATES:
                 cause = exception_from(result)
-                error = ChordError(f"Dependency {task_id} raised {cause!r}")
-                error.__cause__ = cause
-                return [], error
+                raise ChordError(f"Dependency {task_id} raised {cause!r}") from cause
             results.append(result)
-        return results, None
+        return results
 
-    def _fail(self, call: Call, place: Place, error: ChordError) -> None:
-        """Store the failure of the body, tell its errbacks, and the chord that it belongs to."""
+    def _failed(self, call: Call, place: Place, error: ChordError) -> tuple[Outgoing, ...]:
+        """Store the failure of the body, tell the chord that it belongs to; return its errbacks."""
         app, backend = self.app, self.app.backend
         body = maybe_signature(dict(place.body), app=app)
         text = f"{type(error).__name__}: {error}"
@@ -73,12 +89,12 @@ class Chording:
             backend.record(task_id, error, states.FAILURE, text, reply_to=call.reply_to)
             for task_id in follow.ids_of(body)
         ]
-        # Errbacks first: told twice is better than never.
-        self._publish(self._errbacks(call, body, error))
+        errbacks = self._errbacks(call, body, error)
         app.ports.store.store(records)
         outer = follow.place_of(body)
         if outer is not None:
             self._tell_outer(call, outer, error)
+        return errbacks
 
     def _errbacks(self, call: Call, body: Any, error: ChordError) -> tuple[Outgoing, ...]:
         options = body.options
@@ -102,10 +118,8 @@ class Chording:
         store = self.app.ports.store
         part = follow.part_of_chord(self.app, outer, outer.task_id, states.FAILURE, error)
         progress = store.count_chord(part)
-        complete = progress.size is not None and progress.done >= progress.size
-        if complete and store.close_chord(outer.group_id):
-            _, failure = self._results(store.chord_parts(outer.group_id))
-            self._fail(call, outer, failure or error)
+        if progress.size is not None and progress.done >= progress.size:
+            self._finish(call, outer, f"{outer.task_id}:{outer.member}")
 
 
 def _plain(options: dict[str, Any]) -> dict[str, Any]:

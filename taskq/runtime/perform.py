@@ -126,9 +126,9 @@ class Performer:
         # Stored and counted before it is settled: killed in between, the member comes again, is
         # not counted twice, and the body is sent by whoever sees the count complete.
         assert ending.chord is not None
-        done_elsewhere = finish.settlement is None or finish.settlement.verdict is Verdict.REQUEUE
-        if done_elsewhere:
-            return
+        settlement = finish.settlement  # None: it was in the hands of a worker that is lost
+        if settlement is not None and settlement.verdict is Verdict.REQUEUE:
+            return  # done elsewhere
         self._intake.commit([Completion(ending.follow_ups, ending.result)], self._store)
         progress = self._store.count_chord(ending.chord)
         if progress.size is not None and progress.done >= progress.size:

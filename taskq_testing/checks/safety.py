@@ -103,13 +103,14 @@ def final_stays(world: SimWorld) -> Iterator[Finding]:
 
 
 def chord_released_once(world: SimWorld) -> Iterator[Finding]:
-    """The right to send a body is given once for each group."""
+    """The right to send a body is given to one owner for each group."""
     closed: dict[str, list[Record]] = defaultdict(list)
     for record in world.trace.find("chord.close"):
         closed[record.facts["group"]].append(record)
     for group, records in closed.items():
-        if len(records) > 1:
-            told = f"the body of group {group} was released {len(records)} times"
+        owners = {record.facts["owner"] for record in records}
+        if len(owners) > 1:
+            told = f"the body of group {group} was released by {len(owners)} members"
             yield Finding("chord-body-once", told, tuple(records))
 
 

@@ -15,7 +15,18 @@ from typing import Any, Final, Protocol
 
 import pytest
 
-from taskq.ports import ChordPart, Clock, ResultRecord, ResultStore
+from taskq.ports import (
+    Broker,
+    ChordPart,
+    Clock,
+    ExchangeSpec,
+    Message,
+    Outgoing,
+    QueueSpec,
+    ResultRecord,
+    ResultStore,
+    SendsBodies,
+)
 from taskq_testing.conformance.broker import in_threads
 
 PATIENCE_S: Final = 10.0
@@ -53,6 +64,9 @@ class StoreRig(Protocol):
 
     def reply_to(self) -> str | None:
         """Where results for this thread go, in stores that answer by message."""
+
+    def broker(self) -> Broker | None:
+        """Return the broker that the stores can publish to, if they can."""
 
     def unique(self, name: str) -> str:
         """Return a name that no other test uses."""
@@ -322,7 +336,8 @@ class StoreSuite:
             lambda: bench.writer.open_chord(group_id, 1, None),
             lambda: bench.writer.count_chord(part),
             lambda: bench.writer.chord_parts(group_id),
-            lambda: bench.writer.close_chord(group_id),
+            lambda: bench.writer.close_chord(group_id, "t:0"),
+            lambda: bench.writer.end_chord(group_id),
         )
         for call in calls:
             with pytest.raises(NotImplementedError, match="result_backend"):
@@ -340,13 +355,58 @@ class StoreSuite:
         assert (early.done, early.size) == (1, None)
         assert (late.done, late.size) == (2, 2)
 
-    def test_one_caller_may_send_the_body(self, bench: StoreBench) -> None:
-        """However many ask, and from wherever."""
+    def _complete_chord(self, bench: StoreBench) -> str:
+        """Count a chord of two to its end; both members may think that they were the last."""
+        group_id = bench.rig.unique("c")
+        bench.writer.open_chord(group_id, 2, 3600.0)
+        for index in range(2):
+            part = ChordPart(group_id, index, f"t{index}", b"%d" % index, 3600.0)
+            bench.writer.count_chord(part)
+        return group_id
+
+    def test_one_owner_may_send_the_body(self, bench: StoreBench) -> None:
+        """However many ask, and from wherever; the owner is told so again when it comes again."""
         if not bench.traits.chords:
             return  # said by the test above
-        group_id = bench.rig.unique("c")
-        bench.writer.open_chord(group_id, 1, 3600.0)
-        bench.writer.count_chord(ChordPart(group_id, 0, "t", b"0", 3600.0))
+        group_id = self._complete_chord(bench)
         stores = [bench.writer, bench.reader, bench.rig.writer()]
 
-        assert [store.close_chord(group_id) for store in stores] == [True, False, False]
+        assert [store.close_chord(group_id, "t1:1") for store in stores] == [True, True, True]
+        assert [store.close_chord(group_id, "t0:0") for store in stores] == [False, False, False]
+        assert len(bench.writer.chord_parts(group_id)) == 2
+
+    def test_nobody_may_send_the_body_of_a_chord_that_has_ended(self, bench: StoreBench) -> None:
+        """Its owner neither, and ending it once more changes nothing."""
+        if not bench.traits.chords:
+            return  # said by the test above
+        group_id = self._complete_chord(bench)
+        assert bench.writer.close_chord(group_id, "t1:1")
+        bench.writer.end_chord(group_id)
+        bench.reader.end_chord(group_id)
+
+        asked = [bench.reader.close_chord(group_id, owner) for owner in ("t1:1", "t0:0")]
+        assert asked == [False, False]
+
+    def test_a_body_is_sent_as_its_chord_ends(self, bench: StoreBench) -> None:
+        """Where the store can: both or none, and by nobody but the owner."""
+        broker = bench.rig.broker()
+        assert isinstance(bench.writer, SendsBodies) is (broker is not None)
+        if broker is None or not isinstance(bench.writer, SendsBodies):
+            return
+        group_id, queue = self._complete_chord(bench), bench.rig.unique("bodies")
+        declare = (QueueSpec(queue, ExchangeSpec(queue), queue),)
+        message = Message({"task": "body", "id": "b"}, b"[[], {}, {}]", "application/json", "utf-8")
+        bodies = [
+            Outgoing(message, "", queue),
+            Outgoing(message, queue, queue, declare=declare),
+        ]
+        bench.writer.close_chord(group_id, "t1:1")
+
+        assert not bench.writer.end_chord_with(group_id, "t0:0", bodies)
+        assert broker.length(queue) == 0
+        assert bench.writer.close_chord(group_id, "t1:1")
+        assert bench.writer.end_chord_with(group_id, "t1:1", bodies)
+        assert broker.length(queue) == 2
+        assert not bench.writer.end_chord_with(group_id, "t1:1", bodies)
+        assert broker.length(queue) == 2
+        assert not bench.reader.close_chord(group_id, "t1:1")

@@ -313,7 +313,7 @@ class WorkerNode:
         ending, settlement = finish.ending, finish.settlement
         if ending.chord is None:
             return Completion(ending.follow_ups, ending.result, settlement)
-        goes_back = settlement is None or settlement.verdict is Verdict.REQUEUE
+        goes_back = settlement is not None and settlement.verdict is Verdict.REQUEUE
         if not goes_back:
             self._finish_chord_member(finish)
         return Completion(settlement=settlement)

@@ -19,7 +19,7 @@ from taskq_testing.sim.hands import FIRST_PID, Hands
 from taskq_testing.sim.loop import VirtualLoop
 from taskq_testing.sim.randomness import SeededRandomness, stream
 from taskq_testing.sim.scheduler import Scheduler
-from taskq_testing.sim.store import Awaited, StoreEnd, StoreModel
+from taskq_testing.sim.store import Awaited, StoreEnd, StoreEndBesideBroker, StoreModel
 from taskq_testing.sim.trace import Trace
 
 
@@ -51,7 +51,12 @@ class Station:
 
     def store(self) -> StoreEnd:
         """A connection to the store; each process has its own."""
-        return StoreEnd(self._store_model, self.hands, self.intakes_of.profile.name, self._wait)
+        profile = self.intakes_of.profile
+        if not profile.atomic_commit:
+            return StoreEnd(self._store_model, self.hands, profile.name, self._wait)
+        return StoreEndBesideBroker(
+            self._store_model, self.hands, self.broker, profile.name, self._wait
+        )
 
     def _wait(self, awaited: Awaited) -> None:
         scheduler = self.scheduler

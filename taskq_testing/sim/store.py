@@ -2,7 +2,7 @@
 
 It keeps what the real stores keep and forgets when they forget: results and groups expire in
 virtual time, a final state is not overwritten by one that is less final, a chord's member is
-counted once for each index, the right to send a chord's body is given once.
+counted once for each index, the right to send a chord's body is given to one owner.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from taskq.ports import ChordPart, ChordProgress, ResultRecord
+from taskq.ports import Broker, ChordPart, ChordProgress, Outgoing, ResultRecord
 from taskq.states import READY_STATES, precedence
 from taskq_testing.sim.hands import Hands
 
@@ -29,7 +29,8 @@ class Chord:
 
     size: int | None = None
     parts: dict[int, bytes] = field(default_factory=dict)
-    closed: bool = False
+    owner: str | None = None  # who has the right to send the body
+    ended: bool = False
 
 
 class StoreModel:
@@ -218,17 +219,57 @@ class StoreEnd:
         parts = self._model.chord(group_id).parts
         return [parts[index] for index in sorted(parts)]
 
-    def close_chord(self, group_id: str) -> bool:
-        """Take the right to send the body."""
+    def close_chord(self, group_id: str, owner: str) -> bool:
+        """Take the right to send the body: for the first owner, and again for the same."""
         self._hands.pause()
         chord = self._model.chord(group_id)
-        first, chord.closed = not chord.closed, True
-        if first:
-            self._hands.say("chord.close", group=group_id)
-        return first
+        chord.owner = chord.owner or owner
+        ours = chord.owner == owner and not chord.ended
+        if ours:
+            self._hands.say("chord.close", group=group_id, owner=owner)
+        return ours
+
+    def end_chord(self, group_id: str) -> None:
+        """The body is sent."""
+        self._hands.pause()
+        self._end(self._model.chord(group_id), group_id)
+        self._hands.pause()
+
+    def _end(self, chord: Chord, group_id: str) -> None:
+        if not chord.ended:
+            chord.ended = True
+            self._hands.say("chord.end", group=group_id, owner=chord.owner)
 
     def close(self) -> None:
         """There is nothing to let go of."""
+
+
+class StoreEndBesideBroker(StoreEnd):
+    """The same of a store that can publish: one script for a chord's body and its end."""
+
+    def __init__(
+        self,
+        model: StoreModel,
+        hands: Hands,
+        broker: Broker,
+        name: str,
+        wait: Callable[[Awaited], None],
+    ) -> None:
+        super().__init__(model, hands, name, wait)
+        self._publisher = broker
+
+    def end_chord_with(self, group_id: str, owner: str, messages: Sequence[Outgoing]) -> bool:
+        """Publish, and end the chord, as one step; False and nothing if the right is gone."""
+        self._hands.pause()
+        self._publisher.ping()
+        chord = self._model.chord(group_id)
+        if chord.owner != owner or chord.ended:
+            return False
+        with self._hands.undivided():
+            self._publisher.publish(messages)
+            self._end(chord, group_id)
+        self._hands.pause()
+        return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "result.refuse": "a result was not written over a more final one",
         "chord.count": "a member of a chord's header was counted",
         "chord.close": "somebody got the right to send a chord's body",
+        "chord.end": "a chord's body was sent, or it failed: nobody gets the right any more",
         "worker.start": "a worker began",
         "worker.stop": "a worker was asked to stop",
         "worker.exit": "a worker ended by itself",

@@ -6,23 +6,28 @@ import itertools
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import fakeredis
 import pytest
 
 from taskq.adapters.broker.kombu import KombuBroker
+from taskq.adapters.broker.redis import RedisBroker
 from taskq.adapters.clock import SystemClock
 from taskq.adapters.randomness import SystemRandomness
 from taskq.adapters.results.cache import MemoryStore
 from taskq.adapters.results.redis import RedisStore
+from taskq.adapters.results.redis_beside import RedisStoreBesideBroker
 from taskq.adapters.results.rpc import RpcStore
-from taskq.ports import Clock, Place, Reading, ResultStore
+from taskq.ports import Broker, Clock, Place, Reading, ResultStore
 from taskq_testing.conformance.store import StoreSuite, StoreTraits
+from taskq_testing.sim.broker import BrokerEnd, BrokerModel
 from taskq_testing.sim.clock import Time
 from taskq_testing.sim.hands import Hands
+from taskq_testing.sim.profiles import REDIS
 from taskq_testing.sim.randomness import Choices
 from taskq_testing.sim.scheduler import Scheduler
-from taskq_testing.sim.store import StoreEnd, StoreModel
+from taskq_testing.sim.store import StoreEnd, StoreEndBesideBroker, StoreModel
 from taskq_testing.sim.trace import Trace
 
 NUMBERS = itertools.count(1)
@@ -47,6 +52,9 @@ class Rig:
     def reply_to(self) -> str | None:
         return None
 
+    def broker(self) -> Broker | None:
+        return None
+
     def unique(self, name: str) -> str:
         return f"{name}-{RUN}-{next(NUMBERS)}"
 
@@ -63,10 +71,44 @@ class TestMemory(StoreSuite):
         rig.close()
 
 
+@dataclass
+class BesideRig(Rig):
+    """Stores that stand where a broker is."""
+
+    beside: Broker | None = None
+
+    def broker(self) -> Broker | None:
+        return self.beside
+
+    def close(self) -> None:
+        super().close()
+        if self.beside is not None:
+            self.beside.close()
+
+
+def redis_rig(url: str, **options: Any) -> BesideRig:
+    broker = RedisBroker(
+        url,
+        clock=SystemClock(),
+        randomness=SystemRandomness(),
+        place=Place("here", 1),
+        **options,
+    )
+    return BesideRig(
+        lambda: RedisStoreBesideBroker(url, clock=SystemClock(), routes=broker.routes, **options),
+        beside=broker,
+    )
+
+
+def fake_redis() -> dict[str, Any]:
+    server = fakeredis.FakeServer(version=(7,))
+    return {"client_factory": lambda: fakeredis.FakeRedis(server=server)}
+
+
 class TestRedis(StoreSuite):
     @pytest.fixture
     def rig(self, redis_url: str) -> Iterator[Rig]:
-        rig = Rig(lambda: RedisStore(redis_url, clock=SystemClock()))
+        rig = redis_rig(redis_url)
         yield rig
         rig.close()
 
@@ -74,14 +116,16 @@ class TestRedis(StoreSuite):
 class TestRedisOnFake(StoreSuite):
     @pytest.fixture
     def rig(self) -> Iterator[Rig]:
-        server = fakeredis.FakeServer(version=(7,))
-        rig = Rig(
-            lambda: RedisStore(
-                "redis://fake:6379/0",
-                clock=SystemClock(),
-                client_factory=lambda: fakeredis.FakeRedis(server=server),
-            )
-        )
+        rig = redis_rig("redis://fake:6379/0", **fake_redis())
+        yield rig
+        rig.close()
+
+
+class TestRedisWithoutItsBroker(StoreSuite):
+    @pytest.fixture
+    def rig(self) -> Iterator[Rig]:
+        options = fake_redis()
+        rig = Rig(lambda: RedisStore("redis://fake:6379/0", clock=SystemClock(), **options))
         yield rig
         rig.close()
 
@@ -171,6 +215,28 @@ class TestModel(StoreSuite):
 
         def make() -> ResultStore:
             hands = Hands("node", scheduler, trace)
-            return StoreEnd(model, hands, "redis", lambda _awaited: scheduler.sleep(0.01))
+            return StoreEnd(model, hands, "rabbitmq", lambda _awaited: scheduler.sleep(0.01))
 
         return Rig(make, StoreTraits(threads=False), WorldClock(Hands("c", scheduler, trace)))
+
+
+class TestModelBesideBroker(StoreSuite):
+    @pytest.fixture
+    def rig(self) -> Rig:
+        time = Time()
+        scheduler, trace = Scheduler(time, Choices(0)), Trace()
+        model, server = StoreModel(lambda: time.now_s), BrokerModel(REDIS, lambda: time.now_s)
+
+        def make() -> ResultStore:
+            hands = Hands("node", scheduler, trace)
+            return StoreEndBesideBroker(
+                model,
+                hands,
+                BrokerEnd(server, hands),
+                "redis",
+                lambda _awaited: scheduler.sleep(0.01),
+            )
+
+        hands = Hands("c", scheduler, trace)
+        traits = StoreTraits(threads=False)
+        return BesideRig(make, traits, WorldClock(hands), beside=BrokerEnd(server, hands))

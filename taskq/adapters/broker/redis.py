@@ -68,6 +68,11 @@ class RedisBroker:
         """Server and database, if a store at the same place can share a transaction."""
         return self._pool.address
 
+    @property
+    def routes(self) -> Routes:
+        """Where messages go, for a store at the same place that publishes along with its own."""
+        return self._routes
+
     def publish(self, messages: Sequence[Outgoing]) -> None:
         """Hand over; when it returns the broker has them."""
         for start in range(0, len(messages), PIPELINE):

@@ -271,15 +271,39 @@ return redis.call('INCRBY', KEYS[1], ARGV[1])
 """
 )
 
-# KEYS: guard, parts, done, size       ARGV: life of the guard in ms
-# The size goes, so that a part that is counted later finds nothing to complete; parts stay as
-# long as the guard, for whoever sends the body.
+# KEYS: guard, parts, done             ARGV: owner
+# The guard names who has the right to send the body, and lives as long as what was counted.
 CLOSE_CHORD: Final = Script(
     """
-if not redis.call('SET', KEYS[1], 'done', 'PX', ARGV[1], 'NX') then return 0 end
+local owner = redis.call('GET', KEYS[1])
+if owner then return owner == ARGV[1] and 1 or 0 end
+redis.call('SREM', KEYS[3], '')
+local life_ms = redis.call('PTTL', KEYS[2])
+if life_ms > 0 then
+  redis.call('SET', KEYS[1], ARGV[1], 'PX', life_ms)
+else
+  redis.call('SET', KEYS[1], ARGV[1])
+end
+return 1
+"""
+)
+
+# KEYS: guard, parts, done, size       ARGV: owner ('': whoever), life of the guard in ms,
+#   for each message of the body: command, key, value, life of the key in ms (0: none)
+# Says 0 and does nothing where the right is somebody else's, or the body is out already.
+# The size goes, so that a part that is counted later finds nothing to complete; parts stay as
+# long as the guard, for a worker that lost the right and does not know it yet.
+END_CHORD: Final = Script(
+    """
+if ARGV[1] ~= '' and redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('DEL', KEYS[4])
-redis.call('PEXPIRE', KEYS[2], ARGV[1])
-redis.call('PEXPIRE', KEYS[3], ARGV[1])
+for i = 3, #ARGV, 4 do
+  redis.call(ARGV[i], ARGV[i + 1], ARGV[i + 2])
+  if ARGV[i + 3] ~= '0' then redis.call('PEXPIRE', ARGV[i + 1], ARGV[i + 3]) end
+end
+redis.call('SET', KEYS[1], 'done', 'PX', ARGV[2])
+redis.call('PEXPIRE', KEYS[2], ARGV[2])
+redis.call('PEXPIRE', KEYS[3], ARGV[2])
 return 1
 """
 )

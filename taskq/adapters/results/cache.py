@@ -39,7 +39,8 @@ class Chord:
 
     size: int | None = None
     parts: dict[int, bytes] = field(default_factory=dict)
-    closed: bool = False
+    owner: str | None = None  # who has the right to send the body
+    ended: bool = False
 
 
 class Shelf:
@@ -184,12 +185,17 @@ class MemoryStore:
             chord = self._live(self._shelf.chords, group_id) or Chord()
             return [chord.parts[index] for index in sorted(chord.parts)]
 
-    def close_chord(self, group_id: str) -> bool:
-        """Take the right to send the body; True for exactly one caller."""
+    def close_chord(self, group_id: str, owner: str) -> bool:
+        """Take the right to send the body: True for the first owner, and again for the same."""
         with self._shelf.lock:
             chord = self._chord(group_id, None)
-            first, chord.closed = not chord.closed, True
-            return first
+            chord.owner = chord.owner or owner
+            return chord.owner == owner and not chord.ended
+
+    def end_chord(self, group_id: str) -> None:
+        """The body is sent: from now on nobody gets the right."""
+        with self._shelf.lock:
+            self._chord(group_id, None).ended = True
 
     def _chord(self, group_id: str, expires_s: float | None) -> Chord:
         """Return the count of a header; whoever speaks of it lengthens its life."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NoReturn
 
+from taskq.adapters.results.keeping_none import KeepsNoGroups
 from taskq.errors import ImproperlyConfigured
-from taskq.ports import ChordPart, ResultRecord
+from taskq.ports import ResultRecord
 
 
 class NoResultStoreError(ImproperlyConfigured, NotImplementedError):
@@ -27,7 +28,7 @@ class NoResultStoreError(ImproperlyConfigured, NotImplementedError):
         )
 
 
-class DisabledStore:
+class DisabledStore(KeepsNoGroups):
     """Implements ``ports.ResultStore`` by keeping nothing."""
 
     @property
@@ -50,57 +51,25 @@ class DisabledStore:
 
     def load(self, task_ids: Sequence[str]) -> Sequence[ResultRecord | None]:
         """Refuse."""
-        self._refuse(f"reading the result of {_listed(task_ids)}")
+        self.refuse(f"reading the result of {_listed(task_ids)}")
 
     def wait(self, task_ids: Sequence[str], timeout_s: float | None) -> Sequence[ResultRecord]:  # noqa: ARG002 - the port's signature
         """Refuse."""
-        self._refuse(f"waiting for the result of {_listed(task_ids)}")
+        self.refuse(f"waiting for the result of {_listed(task_ids)}")
 
     def stop_waiting(self, task_ids: Sequence[str]) -> None:
         """Nobody could begin."""
 
     def forget(self, task_ids: Sequence[str]) -> None:
         """Refuse."""
-        self._refuse(f"forgetting the result of {_listed(task_ids)}")
-
-    def save_group(self, group_id: str, payload: bytes, expires_s: float | None) -> None:  # noqa: ARG002 - the port's signature
-        """Refuse."""
-        self._refuse(f"saving the group {group_id}")
-
-    def load_group(self, group_id: str) -> bytes | None:
-        """Refuse."""
-        self._refuse(f"restoring the group {group_id}")
-
-    def forget_group(self, group_id: str) -> None:
-        """Refuse."""
-        self._refuse(f"forgetting the group {group_id}")
-
-    @property
-    def counts_chords(self) -> bool:
-        """They do not work."""
-        return False
-
-    def open_chord(self, group_id: str, size: int, expires_s: float | None) -> None:  # noqa: ARG002 - the port's signature
-        """Refuse."""
-        self._refuse(f"counting the chord {group_id}")
-
-    def count_chord(self, part: ChordPart) -> NoReturn:
-        """Refuse."""
-        self._refuse(f"counting the chord {part.group_id}")
-
-    def chord_parts(self, group_id: str) -> Sequence[bytes]:
-        """Refuse."""
-        self._refuse(f"counting the chord {group_id}")
-
-    def close_chord(self, group_id: str) -> bool:
-        """Refuse."""
-        self._refuse(f"counting the chord {group_id}")
+        self.refuse(f"forgetting the result of {_listed(task_ids)}")
 
     def close(self) -> None:
         """There is nothing to let go of."""
 
     @staticmethod
-    def _refuse(wanted: str) -> NoReturn:
+    def refuse(wanted: str) -> NoReturn:
+        """Say what to configure."""
         raise NoResultStoreError(wanted)
 
 

@@ -17,7 +17,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from taskq.adapters.broker.redis_link import ANY, FINAL, LOST, Link, LinkPool, Script
-from taskq.adapters.broker.redis_scripts import CLOSE_CHORD, COUNT_CHORD, GROW_CHORD, STORE
+from taskq.adapters.broker.redis_scripts import (
+    CLOSE_CHORD,
+    COUNT_CHORD,
+    END_CHORD,
+    GROW_CHORD,
+    STORE,
+)
 from taskq.adapters.broker.redis_url import servers
 from taskq.adapters.results.redis_listening import Listening, keys_of
 from taskq.adapters.results.redis_records import (
@@ -169,7 +175,7 @@ class RedisStore:
 
     @property
     def counts_chords(self) -> bool:
-        """Whether the four calls below work."""
+        """Whether the five calls below work."""
         return True
 
     def open_chord(self, group_id: str, size: int, expires_s: float | None) -> None:
@@ -195,10 +201,14 @@ class RedisStore:
         key = self._chord_key(group_id, "j")
         return list(self._call(lambda link: link.ask("ZRANGE", key, 0, -1), READING))
 
-    def close_chord(self, group_id: str) -> bool:
-        """Take the right to send the body; True for exactly one caller."""
-        keys = [self._chord_key(group_id, end) for end in "cjds"]
-        return bool(self._run(CLOSE_CHORD, keys, [CHORD_GUARD_MS]))
+    def close_chord(self, group_id: str, owner: str) -> bool:
+        """Take the right to send the body: True for the first owner, and again for the same."""
+        keys = [self._chord_key(group_id, end) for end in "cjd"]
+        return bool(self._run(CLOSE_CHORD, keys, [owner]))
+
+    def end_chord(self, group_id: str) -> None:
+        """The body is sent: from now on nobody gets the right."""
+        self._run(END_CHORD, self._chord_keys(group_id), ["", CHORD_GUARD_MS])
 
     def close(self) -> None:
         """Let go of connections."""
@@ -255,6 +265,10 @@ class RedisStore:
             raise
         self._pool.give(link)
         return result
+
+    def _chord_keys(self, group_id: str) -> list[str]:
+        """Guard, parts, what was counted, size."""
+        return [self._chord_key(group_id, end) for end in "cjds"]
 
     def _chord_key(self, group_id: str, end: str) -> str:
         return f"{self._group_key}{group_id}.{end}"

@@ -19,11 +19,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, NoReturn
 
 from taskq.adapters.broker.errors import BrokerGoneError
+from taskq.adapters.results.keeping_none import KeepsNoGroups
 from taskq.adapters.results.mailboxes import Mailboxes
 from taskq.adapters.results.redis_records import state_of
 from taskq.ports import (
     Broker,
-    ChordPart,
     Clock,
     Delivery,
     ExchangeSpec,
@@ -72,7 +72,7 @@ class ReplyQueue:
         self.owner = threading.current_thread()
 
 
-class RpcStore:
+class RpcStore(KeepsNoGroups):
     """Implements ``ports.ResultStore`` on any broker."""
 
     def __init__(
@@ -279,41 +279,9 @@ class RpcStore:
 
     # -- what messages cannot do -----------------------------------------------------------------
 
-    def save_group(self, group_id: str, payload: bytes, expires_s: float | None) -> None:  # noqa: ARG002 - the port's signature
-        """Refuse."""
-        self._refuse(f"saving the group {group_id}")
-
-    def load_group(self, group_id: str) -> bytes | None:
-        """Refuse."""
-        self._refuse(f"restoring the group {group_id}")
-
-    def forget_group(self, group_id: str) -> None:
-        """Refuse."""
-        self._refuse(f"forgetting the group {group_id}")
-
-    @property
-    def counts_chords(self) -> bool:
-        """They do not work."""
-        return False
-
-    def open_chord(self, group_id: str, size: int, expires_s: float | None) -> None:  # noqa: ARG002 - the port's signature
-        """Refuse."""
-        self._refuse(f"the chord {group_id}")
-
-    def count_chord(self, part: ChordPart) -> NoReturn:
-        """Refuse."""
-        self._refuse(f"the chord {part.group_id}")
-
-    def chord_parts(self, group_id: str) -> Sequence[bytes]:
-        """Refuse."""
-        self._refuse(f"the chord {group_id}")
-
-    def close_chord(self, group_id: str) -> bool:
-        """Refuse."""
-        self._refuse(f"the chord {group_id}")
-
     @staticmethod
-    def _refuse(wanted: str) -> NoReturn:
+    def refuse(wanted: str) -> NoReturn:
+        """Say what to configure."""
         raise ChordsNotCountedError(wanted)
 
 

@@ -112,7 +112,7 @@ class DictStore:
     groups: dict[str, bytes] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
     parts: dict[str, dict[int, bytes]] = field(default_factory=dict)
-    closed: set[str] = field(default_factory=set)
+    owners: dict[str, str] = field(default_factory=dict)
     waits: list[tuple[tuple[str, ...], float | None]] = field(default_factory=list)
     stopped: list[str] = field(default_factory=list)
     # Called at each wait: a test says here what happens in the meantime.
@@ -163,10 +163,11 @@ class DictStore:
     def chord_parts(self, group_id: str) -> list[bytes]:
         return [payload for _, payload in sorted(self.parts.get(group_id, {}).items())]
 
-    def close_chord(self, group_id: str) -> bool:
-        first = group_id not in self.closed
-        self.closed.add(group_id)
-        return first
+    def close_chord(self, group_id: str, owner: str) -> bool:
+        return self.owners.setdefault(group_id, owner) == owner
+
+    def end_chord(self, group_id: str) -> None:
+        self.owners[group_id] = "done"
 
     def close(self) -> None:
         pass

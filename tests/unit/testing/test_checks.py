@@ -44,8 +44,8 @@ def lose_the_ack(world: World, task_id: str) -> None:
 
 
 def release_twice(world: World, task_id: str) -> None:
-    for _ in range(2):
-        world.trace.add(0.0, "w1", "chord.close", {"group": task_id})
+    for owner in ("a:0", "b:1"):
+        world.trace.add(0.0, "w1", "chord.close", {"group": task_id, "owner": owner})
 
 
 def leave_one(world: World, task_id: str) -> None:

@@ -95,10 +95,16 @@ def test_a_chord_counts_each_index_once() -> None:
 
 
 def test_the_right_to_send_a_chords_body_is_given_once() -> None:
-    """To the first who asks, on whatever node."""
+    """To the first who asks, and to the same again until the body is sent, on whatever node."""
     rig = Rig()
+    other = rig.another()
+    asked = [end.close_chord("g", who) for end, who in ((rig.end, "a"), (other, "b"), (other, "a"))]
+    rig.end.end_chord("g")
+    rig.end.end_chord("g")
 
-    assert [rig.end.close_chord("g"), rig.another().close_chord("g")] == [True, False]
+    assert asked == [True, False, True]
+    assert not other.close_chord("g", "a")
+    assert rig.bench.trace.count("chord.end") == 1
 
 
 def test_groups_are_kept_and_forgotten() -> None:

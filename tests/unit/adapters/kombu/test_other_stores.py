@@ -33,7 +33,8 @@ def test_reading_without_a_store_says_what_to_set() -> None:
         lambda: store.open_chord("t1", 1, None),
         lambda: store.count_chord(ChordPart("t1", 0, "x", b"")),
         lambda: store.chord_parts("t1"),
-        lambda: store.close_chord("t1"),
+        lambda: store.close_chord("t1", "a:0"),
+        lambda: store.end_chord("t1"),
     ):
         with pytest.raises(NoResultStoreError, match=r"t1.*set result_backend") as caught:
             call()

@@ -257,13 +257,27 @@ def test_an_open_chord_can_grow(bench: Bench) -> None:
     assert not bench.client.exists("celery-taskset-meta-none.s")
 
 
-def test_exactly_one_may_send_the_body(bench: Bench) -> None:
-    """The guard says done for five minutes, and nothing stays longer than the guard."""
+def test_the_guard_names_who_may_send_the_body(bench: Bench) -> None:
+    """It lives as long as what was counted; without a limit where that has none."""
+    store = bench.store()
+    store.count_chord(ChordPart("g", 0, "a", b"[]", 60))
+    store.count_chord(ChordPart("for ever", 0, "a", b"[]"))
+
+    assert [store.close_chord(g, "a:0") for g in ("g", "for ever")] == [True, True]
+    assert bench.client.get("celery-taskset-meta-g.c") == b"a:0"
+    assert 0 < bench.client.ttl("celery-taskset-meta-g.c") <= 60
+    assert bench.client.ttl("celery-taskset-meta-for ever.c") == -1
+
+
+def test_after_the_body_nothing_stays_longer_than_the_guard(bench: Bench) -> None:
+    """The guard says done for five minutes, and nobody gets the right in that time."""
     store = bench.store()
     store.open_chord("g", 1, None)
     store.count_chord(ChordPart("g", 0, "a", b"[]"))
+    store.close_chord("g", "a:0")
+    store.end_chord("g")
 
-    assert [store.close_chord("g"), store.close_chord("g")] == [True, False]
+    assert not store.close_chord("g", "a:0")
     assert bench.client.get("celery-taskset-meta-g.c") == b"done"
     keys = bench.client.keys("celery-taskset-meta-g*")
     assert all(0 < bench.client.ttl(key) <= 300 for key in keys)
