@@ -32,6 +32,17 @@ class Planned:
     name: str = ""
 
 
+class FaultRefused(Exception):
+    """A fault could not be done when its time came: nobody of that name runs."""
+
+    def __init__(self, name: str, problem: ValueError) -> None:
+        super().__init__(name, problem)
+        self.name, self.problem = name, problem
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.problem}"
+
+
 def inject(world: SimWorld, planned: Planned, resolve: Callable[[Any, Record | None], Any]) -> None:
     """Arrange that it happens.  ``resolve`` reads values such as ``$event.node``."""
     when = planned.when
@@ -42,7 +53,10 @@ def inject(world: SimWorld, planned: Planned, resolve: Callable[[Any, Record | N
             parameter.name: resolve(planned.given.get(parameter.name, parameter.default), record)
             for parameter in fault.parameters
         }
-        fault.effect(world, values)
+        try:
+            fault.effect(world, values)
+        except ValueError as error:
+            raise FaultRefused(planned.name or planned.fault, error) from error
 
     def act_later(record: Record) -> None:
         if when.delay_s:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -16,6 +17,7 @@ from taskq_testing.faults.inject import When
 from taskq_testing.faults.kinds import FAULTS, Fault
 from taskq_testing.scenario import schema
 from taskq_testing.scenario.behaviour import check_template
+from taskq_testing.scenario.crosscheck import cross_check
 from taskq_testing.scenario.positions import ScenarioError, Spot, read
 from taskq_testing.scenario.schema import Canvas, Field, Fields, list_of, record
 from taskq_testing.sim.trace import EVENTS
@@ -26,14 +28,23 @@ __all__ = ["ScenarioError", "load", "loads"]
 
 def load(path: str | Path) -> schema.Scenario:
     """Read one file."""
-    return loads(Path(path).read_text(encoding="utf-8"), str(path))
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ScenarioError(
+            str(path), 1, "", f"this is no text in UTF-8: {error.reason}"
+        ) from error
+    except OSError as error:
+        told = f"this file cannot be read: {error.strerror}"
+        raise ScenarioError(str(path), 1, "", told) from error
+    return loads(text, str(path))
 
 
 def loads(text: str, file: str) -> schema.Scenario:
     """Read the text of one file."""
     spot = read(text, file)
     scenario: schema.Scenario = record(_scenario_of(file), SCENARIO)(spot)
-    _cross_check(spot, scenario)
+    cross_check(spot, scenario)
     return scenario
 
 
@@ -167,6 +178,16 @@ _PARAMETER_READERS: Final[Mapping[str, schema.Reader]] = MappingProxyType(
     }
 )
 assert {p.kind for f in FAULTS.values() for p in f.parameters} <= set(_PARAMETER_READERS)
+
+
+def _app(spot: Spot) -> schema.AppSpec:
+    app: schema.AppSpec = record(schema.AppSpec, schema.APP)(spot)
+    return replace(app, line=spot.at("target").line)
+
+
+def _fault(spot: Spot) -> schema.FaultSpec:
+    fault: schema.FaultSpec = record(schema.FaultSpec, FAULT)(spot)
+    return replace(fault, line=spot.line, key=spot.key)
 
 
 def _pattern(spot: Spot) -> schema.Pattern:
@@ -316,8 +337,7 @@ SCENARIO: Final[Fields] = MappingProxyType(
         "clock": Field(
             record(schema.ClockSpec, schema.CLOCK), "when", default=schema.ClockSpec(None, {})
         ),
-        "app": Field(record(schema.AppSpec, schema.APP), "whose tasks",
-                     default=schema.AppSpec(None, {})),
+        "app": Field(_app, "whose tasks", default=schema.AppSpec(None, {})),
         "broker": Field(
             record(schema.BrokerSpec, schema.BROKER), "which", default=schema.BrokerSpec("redis")
         ),
@@ -326,44 +346,10 @@ SCENARIO: Final[Fields] = MappingProxyType(
         ),
         "tasks": Field(schema.by_name(record(schema.TaskSpec, TASK)), "inline tasks", default={}),
         "steps": Field(list_of(record(schema.Step, STEP)), "what is done", required=True),
-        "faults": Field(list_of(record(schema.FaultSpec, FAULT)), "what goes wrong", default=()),
+        "faults": Field(list_of(_fault), "what goes wrong", default=()),
         "expect": Field(list_of(_expectation), "what must hold", required=True),
         "without": Field(
             list_of(schema.one_of("check", CHECKS)), "standing checks not made", default=()
         ),
     }
 )  # fmt: skip
-
-
-# -- what only the whole file can tell -----------------------------------------------------------
-
-
-def _cross_check(spot: Spot, scenario: schema.Scenario) -> None:
-    _ids_exist(spot, scenario)
-    _tasks_exist(spot, scenario)
-
-
-def _ids_exist(spot: Spot, scenario: schema.Scenario) -> None:
-    ids = [step.id for step in scenario.steps if step.id]
-    for place, expected in enumerate(scenario.expect):
-        if expected.kind == "result" and expected.given["result"] not in ids:
-            child = spot.value["expect"].value[place].value["result"]
-            raise child.unknown("step", expected.given["result"], ids)
-
-
-def _tasks_exist(spot: Spot, scenario: schema.Scenario) -> None:
-    if scenario.app.target:
-        return  # its tasks are known when it is imported
-    for place, step in enumerate(scenario.steps):
-        for name in called(step.send):
-            if name not in scenario.tasks:
-                child = spot.value["steps"].value[place].value["send"]
-                raise child.unknown("task", name, scenario.tasks)
-
-
-def called(send: Any) -> list[str]:
-    """The names of all tasks of a canvas."""
-    if isinstance(send, schema.Call):
-        return [send.task]
-    members = [*send.members, send.body] if send.body is not None else list(send.members)
-    return [name for member in members for name in called(member)]

@@ -41,9 +41,23 @@ class Spot:
         """Say what is wrong here."""
         return ScenarioError(self.file, self.line, self.key, problem)
 
-    def unknown(self, what: str, word: str, allowed: Iterable[str]) -> ScenarioError:
-        """Say that a word is not one of those that are allowed."""
-        return self.error(f"no {what} is called {word!r}{nearest(word, allowed)}")
+    def unknown(
+        self, what: str, word: str, allowed: Iterable[str], *, listed: bool = True
+    ) -> ScenarioError:
+        """Say that a word is not one of those that are allowed; ``listed`` names them all."""
+        return self.error(f"no {what} is called {word!r}{nearest(word, allowed, listed=listed)}")
+
+    def at(self, *path: str | int) -> Spot:
+        """Go down to a value; where a part of the way was not said, stay above it."""
+        spot = self
+        for part in path:
+            inside = spot.value
+            if isinstance(inside, list):
+                inside = dict(enumerate(inside))
+            if not isinstance(inside, dict) or part not in inside:
+                break
+            spot = inside[part]
+        return spot
 
     def plain(self) -> Any:
         """The value without positions."""
@@ -65,13 +79,32 @@ class Spot:
 def read(text: str, file: str) -> Spot:
     """Read one document."""
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = yaml.compose(text, Loader=_PlainLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ScenarioError(file, line, "", f"this is no YAML: {error.problem}") from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        told = f"this is no YAML: the character {text[error.position]!r} is not allowed"
+        raise ScenarioError(file, line, "", told) from error
+    except RecursionError as error:
+        raise ScenarioError(file, 1, "", "this is nested too deeply to be a scenario") from error
     if node is None:
         raise ScenarioError(file, 1, "", "the file is empty; begin with `scenario: 1`")
     return _spot(node, file, "")
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """YAML without what makes one place of a file depend on another."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Refuse anchors, aliases and tags where they stand."""
+        event = self.peek_event()  # type: ignore[no-untyped-call]  # PyYAML's types leave it out
+        for what in ("anchor", "tag"):
+            if getattr(event, what, None) is not None:
+                told = f"{what}s and aliases have no meaning in a scenario"
+                raise yaml.composer.ComposerError(None, None, told, event.start_mark)
+        return super().compose_node(parent, index)
 
 
 def _spot(node: yaml.Node, file: str, key: str) -> Spot:

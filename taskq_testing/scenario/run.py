@@ -10,14 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
+from traceback import format_exception
 from typing import Any
 
 from taskq_testing.checks.finding import Finding
 from taskq_testing.checks.registry import CHECKS, run_checks
-from taskq_testing.faults.inject import Planned, inject
+from taskq_testing.faults.inject import FaultRefused, Planned, inject
 from taskq_testing.scenario import schema
 from taskq_testing.scenario.behaviour import add_task
 from taskq_testing.scenario.expectations import check_expectations
+from taskq_testing.scenario.positions import ScenarioError
 from taskq_testing.sim.scheduler import Stuck
 from taskq_testing.sim.trace import Record, Trace
 from taskq_testing.sim.world import NotQuiet
@@ -91,12 +93,25 @@ def _play(run: Run) -> Iterator[Finding]:
     for number, step in enumerate(scenario.steps):
         _plan_step(run, step, step.id or f"step {number}")
     for fault in scenario.faults:
-        planned = Planned(fault.when, fault.do["fault"], fault.do["given"], fault.id or "")
+        planned = Planned(
+            fault.when,
+            fault.do["fault"],
+            fault.do["given"],
+            fault.id or f"{scenario.file}:{fault.line}: {fault.key}",
+        )
         inject(world, planned, run.resolve)
     try:
         world.run_until_quiet(scenario.limits.sim_time)
     except (Stuck, NotQuiet) as error:
         yield Finding("comes-to-rest", str(error))
+        return
+    except FaultRefused as error:
+        yield Finding(error.name, str(error.problem))
+        return
+    # The boundary of a run: an error of the worker, the client or the harness breaks the scenario
+    # and is told with its seed, as any other finding.
+    except Exception as error:  # noqa: BLE001
+        yield Finding("no-crash", "".join(format_exception(error)))
         return
     yield from run_checks(world, [name for name in CHECKS if name not in scenario.without])
     yield from check_expectations(scenario, world, run.results)
@@ -105,8 +120,7 @@ def _play(run: Run) -> Iterator[Finding]:
 def make_app(scenario: schema.Scenario) -> Any:
     """Import the application, or build one of the scripted tasks."""
     if scenario.app.target:
-        module, _, name = scenario.app.target.partition(":")
-        app = getattr(import_module(module), name or "app")
+        app = _imported(scenario, scenario.app.target)
     else:
         from taskq.wiring import TaskQ  # noqa: PLC0415 - reading a file needs no application
 
@@ -115,6 +129,15 @@ def make_app(scenario: schema.Scenario) -> Any:
     for name, spec in scenario.tasks.items():
         add_task(app, name, spec)
     return app
+
+
+def _imported(scenario: schema.Scenario, target: str) -> Any:
+    module, _, name = target.partition(":")
+    try:
+        return getattr(import_module(module), name or "app")
+    except (ImportError, AttributeError) as error:
+        told = f"{target!r} cannot be imported: {error}"
+        raise ScenarioError(scenario.file, scenario.app.line, "app.target", told) from error
 
 
 def _start_worker(world: World, worker: schema.WorkerSpec) -> None:

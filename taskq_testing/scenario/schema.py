@@ -209,6 +209,7 @@ class AppSpec:
 
     target: str | None
     settings: dict[str, Any]
+    line: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +306,8 @@ class FaultSpec:
     when: When
     do: dict[str, Any]
     id: str | None
+    line: int = 0
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

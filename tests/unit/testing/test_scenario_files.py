@@ -13,6 +13,7 @@ from taskq_testing.scenario import schema
 from taskq_testing.scenario.behaviour import check_template, fill
 from taskq_testing.scenario.load import ScenarioError, loads
 from taskq_testing.scenario.positions import Spot, read
+from taskq_testing.scenario.run import make_app, run_scenario
 
 GOOD = """\
 scenario: 1
@@ -60,6 +61,17 @@ def test_a_small_file_is_read() -> None:
         ("name: small", "name: small\nfaults: [{when: {}, do: {}}]", "faults.0.when: say when: {at: 5s} or {event: task.start, nth: 2}"),
         ("takes: 1s", "raises: {error: TimeOutError}", "tasks.add.raises.error: no built-in exception is called 'TimeOutError'; did you mean 'TimeoutError'?"),
         ("name: small", "name: small\nclock: {start: '2030-01-01T00:00:00'}", "clock.start: 2030-01-01T00:00:00 names no zone; end it with Z"),
+        ("name: small", "name: small\napp: {settings: {task_acks_lat: true}}", "f.yaml:3: app.settings.task_acks_lat: no setting is called 'task_acks_lat'; did you mean 'task_acks_late'?"),
+        ("name: small", "name: small\napp: {settings: {task_acks_late: maybe}}", "f.yaml:3: app.settings.task_acks_late: settings: task_acks_late"),
+        ("name: small", "name: small\nfaults: [{when: {at: 1s}, do: {worker.kill: {node: w2}}}]", "f.yaml:3: faults.0.do.worker.kill.node: no node is called 'w2'; did you mean 'w1'?"),
+        ("name: small", "name: small\nfaults: [{when: {event: task.start, task: ad}, do: {worker.kill: {node: w1}}}]", "faults.0.when.task: no task is called 'ad'; did you mean 'add'?"),
+        ("name: small", "name: small\nclock: {nodes: {w3: {skew: 1s}}}", "clock.nodes.w3: no node is called 'w3'; did you mean 'w1'?"),
+        ("{result: three, value: 3}", "{count: {event: task.start, task: ad}, equals: 0}", "f.yaml:8: expect.0.count.task: no task is called 'ad'; did you mean 'add'?"),
+        ("{result: three, value: 3}", "{count: {event: task.start, node: w9}, equals: 0}", "f.yaml:8: expect.0.count.node: no node is called 'w9'"),
+        ("name: small", "name: &small small", "f.yaml:2: this is no YAML: anchors and aliases have no meaning in a scenario"),
+        ("name: small", "name: !!python/name:os.system", "f.yaml:2: this is no YAML: tags and aliases have no meaning in a scenario"),
+        ("name: small", "name: a\x07b", "f.yaml:2: this is no YAML: the character '\\x07' is not allowed"),
+        ("name: small", "name: " + "[" * 2000, "f.yaml:1: this is nested too deeply"),
         ("name: small", "name: small\nwithout: [draned]", "without.0: no check is called 'draned'; did you mean 'drained'?"),
     ],
 )  # fmt: skip
@@ -141,3 +153,45 @@ def test_nested_canvases_are_read() -> None:
         ),
         add,
     )
+
+
+def test_a_worker_that_a_fault_starts_is_known() -> None:
+    """It can be killed later, and its events can be counted."""
+    faults = """
+faults:
+  - {when: {at: 1s}, do: {worker.start: {node: w9}}}
+  - {when: {at: 2s}, do: {worker.kill: {node: w9}}}
+"""
+
+    assert len(loads(GOOD + faults, "f.yaml").faults) == 2
+
+
+def test_an_application_that_cannot_be_imported_is_named() -> None:
+    """With the line of its name, and why."""
+    scenario = loads(GOOD + "app: {target: 'no_such_module:app'}", "f.yaml")
+
+    with pytest.raises(ScenarioError, match=r"f\.yaml:9: app\.target: 'no_such_module:app' cannot be"):
+        make_app(scenario)
+
+
+def test_a_fault_that_cannot_be_done_breaks_the_scenario() -> None:
+    """A worker that is dead already cannot be killed: the finding names the fault and its line."""
+    faults = """
+faults:
+  - {when: {at: 1s}, do: {worker.kill: {node: w1}}}
+  - {when: {at: 2s}, do: {worker.kill: {node: w1}}}
+"""
+    [finding] = run_scenario(loads(GOOD + faults, "f.yaml")).findings
+
+    assert finding.check == "f.yaml:12: faults.1"
+    assert "no worker called 'w1' runs" in finding.sentence
+
+
+def test_what_the_client_is_refused_breaks_the_scenario() -> None:
+    """An error outside of all bodies is a finding too, so that its seed is told."""
+    faults = "faults: [{when: {at: 0}, do: {broker.lose_connection: {node: client, for: 9h}}}]"
+    scenario = loads(GOOD.replace("id: three", "id: three, at: 1s") + faults, "f.yaml")
+    [finding] = run_scenario(scenario).findings
+
+    assert finding.check == "no-crash"
+    assert "OperationalError" in finding.sentence
