@@ -1,0 +1,1 @@
+"""Canvases carried out by real workers that are killed on the way."""
