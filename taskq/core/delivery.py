@@ -37,7 +37,7 @@ class Event(IntEnum):
     DISPATCHED = 2
     ENDED = 3
     CONCLUDED = 4  # it ends without (any more of) its body: expired, revoked, unknown, lost
-    RETURNED = 5  # the slot is gone and had not begun it
+    RETURNED = 5  # the slot had not begun it, and is gone or was asked to give it back
     HANDED_BACK = 6  # to the broker, for anyone
     CONNECTION_LOST = 7
 

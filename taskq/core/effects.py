@@ -37,6 +37,13 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Recall:
+    """Ask a slot to give back what it has not begun; ``JobsReturned`` answers."""
+
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
 class Conclude:
     """Make the ending of a job whose body is not run (any more), and feed it back.
 
@@ -106,4 +113,6 @@ class Exit:
     code: int
 
 
-Effect: TypeAlias = SetPrefetch | Settle | Run | Conclude | Commit | Kill | Say | StopPool | Exit
+Effect: TypeAlias = (
+    SetPrefetch | Settle | Run | Recall | Conclude | Commit | Kill | Say | StopPool | Exit
+)

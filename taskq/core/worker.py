@@ -7,9 +7,10 @@ effects out, in order, and reports back:
 * in production ``taskq.runtime.worker`` reads the broker, the pool and the real clock;
 * in a test ``taskq_testing.sim`` reads models, a seed and a clock that jumps.
 
-Owned here: slots, what waits for them, the stage of every delivery (``delivery.py`` has the
-table).  Not owned: what an ending means for the broker (``outcome.py``), how much to take and
-to hand out at once (``pace.py``), what a message says beyond its headers (``app.work``).
+Owned here: what waits for slots, the stage of every delivery (``delivery.py`` has the table).
+Not owned: what an ending means for the broker (``outcome.py``), how much to take and to hand out
+at once (``pace.py``), when a batch is called back (``slots.py``), what a message says beyond its
+headers (``app.work``).
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from taskq.core.effects import (
     Exit,
     Finish,
     Level,
+    Recall,
     Run,
     Say,
     SetPrefetch,
@@ -49,12 +51,14 @@ from taskq.core.inputs import (
 )
 from taskq.core.outcome import OUTCOMES, redelivers_after_loss, verdict
 from taskq.core.pace import Pace, prefetch_count
+from taskq.core.slots import Slot
 from taskq.core.traits import TaskTraits
 from taskq.ports import (
     Delivery,
     Ending,
     EndingKind,
     Job,
+    JobsReturned,
     JobStarted,
     Malformed,
     PoolEvent,
@@ -83,29 +87,6 @@ class WorkerOptions:
     zone: tzinfo = UTC  # of times in messages that name none
 
 
-class Slot:
-    """One place where a body runs, and what it was given."""
-
-    __slots__ = ("load_s", "number", "pid", "tokens")
-
-    def __init__(self, number: int, pid: int) -> None:
-        self.number, self.pid = number, pid
-        self.tokens: dict[int, float] = {}  # token -> seconds it was expected to take
-        self.load_s = 0.0
-
-    def add(self, token: int, expected_s: float) -> None:
-        """It was given a job."""
-        self.tokens[token] = expected_s
-        self.load_s += expected_s
-
-    def remove(self, token: int) -> None:
-        """A job of it has ended."""
-        expected_s = self.tokens.pop(token, None)
-        if expected_s is None:
-            return
-        self.load_s = self.load_s - expected_s if self.tokens else 0.0
-
-
 class WorkerCore:
     """A worker, without its hands."""
 
@@ -118,6 +99,7 @@ class WorkerCore:
         self._held_count = 0
         self._ready: deque[int] = deque()
         self._slots: dict[int, Slot] = {}
+        self._recall_at_s: float | None = None
         self._prefetch: int | None = None
         self._stopping: Stop | None = None
         self._exited = False
@@ -146,12 +128,16 @@ class WorkerCore:
             self._adjust_prefetch(effects)
         else:
             self._leave_when_done(effects)
+        self._recall_overdue(effects)
         return effects
 
     @property
     def wake_at(self) -> float | None:
         """When to send ``Woke``, on the clock of ``Reading.elapsed_s``."""
-        return self._held[0][0] if self._held else None
+        held_s = self._held[0][0] if self._held else None
+        if held_s is None or self._recall_at_s is None:
+            return self._recall_at_s if held_s is None else held_s
+        return min(held_s, self._recall_at_s)
 
     @property
     def takes(self) -> bool:
@@ -292,7 +278,8 @@ class WorkerCore:
             return
         claims: list[Settlement] = []
         runs: list[Run] = []
-        open_slots = [s for s in self._slots.values() if s.load_s < self._pace.budget_s]
+        budget_s, now_s = self._pace.budget_s, self._now.elapsed_s
+        open_slots = [slot for slot in self._slots.values() if slot.takes(budget_s, now_s)]
         open_slots.sort(key=lambda slot: slot.load_s)
         for place, slot in enumerate(open_slots):
             share = -(-len(self._ready) // (len(open_slots) - place))
@@ -321,13 +308,32 @@ class WorkerCore:
             entry.move(Event.DISPATCHED)
             token = entry.job.token
             entry.slot = slot.number
-            slot.add(token, expected_s)
+            slot.add(token, expected_s, self._now.elapsed_s)
             assert entry.traits is not None, "a task without traits is concluded, never run"
             if not entry.traits.acks_late and not entry.claimed:
                 entry.claimed = True
                 claims.append(Settlement(token, Verdict.CLAIM))
             jobs.append(entry.job)
         return jobs
+
+    def _recall_overdue(self, effects: list[Effect]) -> None:
+        """Ask slots that hang for what waits in them, where it has somewhere else to go."""
+        self._recall_at_s = None
+        if self._exited:
+            return
+        if self._stopping is None and all(slot.tokens for slot in self._slots.values()):
+            return
+        moments: list[float] = []
+        for slot in self._slots.values():
+            at_s = slot.recall_at_s
+            if at_s is None:
+                continue
+            if at_s > self._now.elapsed_s:
+                moments.append(at_s)
+            else:
+                slot.recalling = True
+                effects.append(Recall(slot.number))
+        self._recall_at_s = min(moments, default=None)
 
     def _adjust_prefetch(self, effects: list[Effect]) -> None:
         count = prefetch_count(
@@ -360,6 +366,8 @@ class WorkerCore:
             self._slots[event.slot] = Slot(event.slot, event.pid)
         elif isinstance(event, SlotLost):
             self._slot_lost(event, effects)
+        elif isinstance(event, JobsReturned):
+            self._jobs_returned(event, effects)
         else:
             assert isinstance(event, JobStarted)
 
@@ -370,7 +378,7 @@ class WorkerCore:
         if entry.slot is not None:
             slot = self._slots.get(entry.slot)
             if slot is not None:
-                slot.remove(ending.token)
+                slot.remove(ending.token, self._now.elapsed_s)
             self._pace.learn(entry.task_name, ending.runtime_s)
         orphaned = entry.stage is Stage.ORPHANED
         entry.move(Event.ENDED)
@@ -404,8 +412,7 @@ class WorkerCore:
 
     def _slot_lost(self, lost: SlotLost, effects: list[Effect]) -> None:
         self._slots.pop(lost.slot, None)
-        for token in reversed(lost.unstarted):
-            self._take_back(token)
+        self._take_back(lost.unstarted, effects)
         requeued: list[Settlement] = []
         for token in lost.started:
             entry = self._entries.get(token)
@@ -417,16 +424,42 @@ class WorkerCore:
             facts = {"slot": lost.slot, "reason": lost.reason}
             effects.append(Say(Level.ERROR, "process lost", facts))
 
-    def _take_back(self, token: int) -> None:
-        entry = self._entries.get(token)
-        if entry is None:
-            return
-        entry.slot = None
-        entry.move(Event.RETURNED)
-        if entry.stage is Stage.READY:
-            self._ready.appendleft(token)
-        else:
-            del self._entries[token]
+    def _jobs_returned(self, returned: JobsReturned, effects: list[Effect]) -> None:
+        slot = self._slots.get(returned.slot)
+        if slot is not None:
+            now_s = self._now.elapsed_s
+            slot.answered(now_s)
+            for token in returned.tokens:
+                slot.remove(token, now_s)
+            if returned.tokens and slot.tokens:
+                self._learn_that_it_lasts(slot)
+        self._take_back(returned.tokens, effects)
+
+    def _learn_that_it_lasts(self, slot: Slot) -> None:
+        """Hand its task out one at a time from now on: what came back may be as long."""
+        entry = self._entries.get(slot.oldest)
+        if entry is not None:
+            self._pace.learn(entry.task_name, slot.out_s(self._now.elapsed_s))
+
+    def _take_back(self, tokens: Sequence[int], effects: list[Effect]) -> None:
+        """Put what no slot has begun in front of what waits, or give it to the broker at a stop."""
+        requeued: list[Settlement] = []
+        for token in reversed(tokens):
+            entry = self._entries.get(token)
+            if entry is None:
+                continue  # it was given up meanwhile, at a cold stop
+            entry.slot = None
+            entry.move(Event.RETURNED)
+            if entry.stage is Stage.SETTLED:
+                del self._entries[token]
+            elif self._stopping is None or entry.claimed:
+                self._ready.appendleft(token)
+            else:
+                entry.move(Event.HANDED_BACK)
+                del self._entries[token]
+                requeued.append(Settlement(token, Verdict.REQUEUE, "the worker stopped"))
+        if requeued:
+            effects.append(Settle(tuple(reversed(requeued))))
 
     def _body_lost(
         self, entry: Entry, reason: str, requeued: list[Settlement], effects: list[Effect]
@@ -504,7 +537,7 @@ class WorkerCore:
         entry = self._entries.pop(token)
         slot = None if entry.slot is None else self._slots.get(entry.slot)
         if slot is not None:
-            slot.remove(token)
+            slot.remove(token, self._now.elapsed_s)
 
     def _connected(self, _: Connected, effects: list[Effect]) -> None:
         effects.append(Say(Level.INFO, "broker connected"))
@@ -526,7 +559,7 @@ class WorkerCore:
         settlements: list[Settlement] = []
         for token, entry in list(self._entries.items()):
             waits = entry.stage in (Stage.HELD, Stage.READY)
-            # Claimed and taken back from a lost slot: a warm stop lets it run, as it can only here.
+            # Claimed and taken back from a slot: a warm stop lets it run, as it can only here.
             if not cold and (not waits or entry.claimed):
                 continue
             orphaned = entry.stage is Stage.ORPHANED
@@ -548,7 +581,7 @@ class WorkerCore:
 
     def _leave_when_done(self, effects: list[Effect]) -> None:
         if self._stopping is Stop.WARM:
-            self._hand_out(effects)  # what is claimed and came back from a lost slot
+            self._hand_out(effects)  # what is claimed and came back from a slot
         if self._entries or self._exited:
             return
         self._exited = True

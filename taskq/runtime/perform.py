@@ -21,6 +21,7 @@ from taskq.core.effects import (
     Exit,
     Finish,
     Kill,
+    Recall,
     Run,
     Say,
     SetPrefetch,
@@ -45,6 +46,7 @@ class Performer:
             SetPrefetch: self._set_prefetch,
             Settle: self._settle,
             Run: self._run,
+            Recall: self._recall,
             Conclude: self._conclude,
             Commit: self._commit,
             Kill: self._kill,
@@ -97,6 +99,9 @@ class Performer:
 
     def _run(self, effect: Run) -> None:
         self._pool.submit(effect.slot, effect.jobs)
+
+    def _recall(self, effect: Recall) -> None:
+        self._pool.recall(effect.slot)
 
     def _conclude(self, effect: Conclude) -> None:
         self._concluded.append(

@@ -26,6 +26,7 @@ from taskq.core.effects import (
     Finish,
     Kill,
     Level,
+    Recall,
     Run,
     Say,
     SetPrefetch,
@@ -109,6 +110,7 @@ class WorkerNode:
             SetPrefetch: self._set_prefetch,
             Settle: self._settle,
             Run: self._run,
+            Recall: self._recall,
             Conclude: self._conclude,
             Commit: self._commit,
             Kill: self._kill,
@@ -293,6 +295,9 @@ class WorkerNode:
 
     def _run(self, effect: Run) -> None:
         self.pool.submit(effect.slot, effect.jobs)
+
+    def _recall(self, effect: Recall) -> None:
+        self.pool.recall(effect.slot)
 
     def _conclude(self, effect: Conclude) -> None:
         headers = effect.job.headers

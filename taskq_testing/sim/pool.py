@@ -16,7 +16,16 @@ from contextvars import Context
 from typing import Any
 
 from taskq.errors import SoftTimeLimitExceeded
-from taskq.ports import Ending, Job, JobRunner, JobStarted, PoolEvent, SlotLost, SlotReady
+from taskq.ports import (
+    Ending,
+    Job,
+    JobRunner,
+    JobsReturned,
+    JobStarted,
+    PoolEvent,
+    SlotLost,
+    SlotReady,
+)
 from taskq_testing.sim.hands import Hands
 from taskq_testing.sim.loop import VirtualLoop
 from taskq_testing.sim.scheduler import Process, Scheduler
@@ -81,6 +90,14 @@ class SimPool:
         found.jobs.extend(jobs)
         if found.process is not None:
             self._scheduler.wake(found.process)
+
+    def recall(self, slot: int) -> None:
+        """Take back what waits, and say so."""
+        found = self.slots.get(slot)
+        waiting = [] if found is None else list(found.jobs)
+        if found is not None:
+            found.jobs.clear()
+        self._tell(JobsReturned(slot, tuple(job.token for job in waiting)))
 
     def collect(self) -> Sequence[PoolEvent]:
         """Return what happened since the last call."""

@@ -37,3 +37,10 @@ class Account:
         started = tuple(token for token, number in self.tokens.items() if number < begun)
         unstarted = tuple(token for token, number in self.tokens.items() if number >= begun)
         return started, unstarted
+
+    def take_back(self, begun: int, until: int) -> tuple[int, ...]:
+        """Owe nothing any more for what was not begun of the first so many; returns its tokens."""
+        tokens = tuple(token for token, number in self.tokens.items() if begun <= number < until)
+        for token in tokens:
+            del self.tokens[token]
+        return tokens

@@ -92,16 +92,16 @@ class LoopSlot(InProcessSlot):
     def __init__(self, number: int, run: JobRunner, mailbox: Mailbox, loop: LoopThread) -> None:
         super().__init__(number, run, mailbox)
         self._loop = loop.loop
-        self._jobs: asyncio.Queue[Sequence[Job] | None] = asyncio.Queue()
+        self._bell: asyncio.Queue[bool] = asyncio.Queue()  # whether it was the last time
         self._side: SideThread | None = None
         self._running: asyncio.Task[Fate] | None = None
         self._terminated = ""
         self.done = Event()
         self._loop.call_soon_threadsafe(self._begin)
 
-    def put(self, jobs: Sequence[Job] | None) -> None:
-        """Into the slot's queue, on the loop."""
-        self._loop.call_soon_threadsafe(self._jobs.put_nowait, jobs)
+    def ring(self, *, last: bool = False) -> None:
+        """Wake the slot, on the loop."""
+        self._loop.call_soon_threadsafe(self._bell.put_nowait, last)
 
     def cancel(self, why: str) -> None:
         """Cancel the body that is awaited, if one is."""
@@ -129,10 +129,8 @@ class LoopSlot(InProcessSlot):
 
     async def _serve(self) -> str:
         """Run jobs; returns why the slot is lost, or nothing when it leaves."""
-        while (jobs := await self._jobs.get()) is not None:
-            for job in jobs:
-                if not self.may_begin():
-                    return "it was forgotten"
+        while not await self._bell.get():
+            while (job := self.next_job()) is not None:
                 self._terminated = ""
                 if job.announce:
                     self.mailbox.put(JobStarted(job.token, os.getpid()))

@@ -22,7 +22,7 @@ from types import FrameType
 from typing import Final, NoReturn
 
 from taskq.adapters.pools.frames import FrameReader, News, Row, ending_row, job_of, pack
-from taskq.adapters.pools.ledger import BEGUN, DIE_BY, Ledger
+from taskq.adapters.pools.ledger import DIE_BY, Ledger
 from taskq.ports import Job, JobRunner
 
 # How long an ending may wait in the child for others to travel with.
@@ -63,6 +63,7 @@ class Child:
         self._ledger = ledger
         self._limits = limits
         self._frames = FrameReader()
+        self._number = 0  # of the next job, among all that came
         self._done = 0
         self._unsent: list[Row] = []
         self._held_since = 0.0
@@ -119,12 +120,14 @@ class Child:
 
     def _run_batch(self, jobs: Sequence[Job]) -> str:
         """Run jobs in order; returns why the child must end, if it must."""
-        words, run, limits = self._ledger.words, self._run, self._limits
+        may_begin, run, limits = self._ledger.begin, self._run, self._limits
         limited = limits.max_tasks is not None or limits.max_memory_kib is not None
         why, left = "", len(jobs)
-        for job in jobs:
+        for number, job in enumerate(jobs, self._number):
+            left -= 1
+            if not may_begin(number):
+                continue  # it was recalled; the parent knows
             self._done += 1
-            words[BEGUN] = self._done
             if job.announce:
                 self._unsent.append((News.STARTED, job.token))
                 self._flush()
@@ -132,9 +135,9 @@ class Child:
             if limited and (why := self._fullness()):
                 self._unsent.append((News.FULL, why))
                 break
-            left -= 1
             if left:
                 self._hold_or_flush()
+        self._number += len(jobs)
         self._flush()
         return why
 

@@ -44,6 +44,8 @@ class ChildHandle:
         self.account = Account()
         self.early: set[int] = set()  # whose ending was taken before the child sent it
         self.backlog = bytearray()  # what the pipe had no room for
+        self._kept_back = bytearray()  # what was given after a recall that is not answered
+        self._recalled_until: int | None = None
         self.closing = False  # it ends when it has done what it was given
         self.status: int | None = None  # as waitpid says, when it is dead
         self._frames = FrameReader()
@@ -85,7 +87,9 @@ class ChildHandle:
         """
         frame = pack_jobs(jobs)
         self.account.give(jobs)
-        if self.backlog:
+        if self._recalled_until is not None:
+            self._kept_back += frame
+        elif self.backlog:
             self.backlog += frame
         elif (written := self._try_write(frame)) < len(frame):
             self.backlog += memoryview(frame)[written:]
@@ -95,6 +99,30 @@ class ChildHandle:
         with memoryview(self.backlog) as view:
             written = self._try_write(view)
         del self.backlog[:written]
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether it was given what has not gone into the pipe."""
+        return bool(self.backlog or self._kept_back)
+
+    def recall(self) -> bool:
+        """Begin to ask for what it has not begun; False where it is being asked already."""
+        if self._recalled_until is not None:
+            return False
+        self._recalled_until = self.account.given
+        self._ledger.recall(self.account.given)
+        return True
+
+    def take_back(self) -> tuple[int, ...] | None:
+        """Return what it will not begin, ``SETTLES_S`` after ``recall``; None: ask again later."""
+        begun, until = self._ledger.settled(), self._recalled_until
+        assert until is not None, "recall() comes first"
+        if begun is None:
+            return None
+        self._recalled_until = None
+        self.backlog += self._kept_back
+        self._kept_back.clear()
+        return self.account.take_back(begun, until)
 
     def _try_write(self, data: bytes | memoryview) -> int:
         try:

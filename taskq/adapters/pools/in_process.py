@@ -3,46 +3,71 @@
 Their slots live in the worker's own process: nothing can end a body from outside, and news come
 from other threads through one ``Mailbox``.  ``threads.py`` and ``asyncio.py`` say what a slot is;
 here are the accounts of the pool, kept by the one thread that calls it.
+
+What waits for a slot is a deque with two ends: the slot takes a job from it right before its
+body, the pool takes back what is there.  Each take is one step that no other thread can come
+into, so whoever has taken a job has it alone: it is begun or given back, never both.
 """
 
 from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from taskq.adapters.pools.account import Account
 from taskq.adapters.pools.mailbox import Mailbox
-from taskq.ports import Clock, Ending, Job, JobRunner, PoolEvent, SlotLost
+from taskq.ports import Clock, Ending, Job, JobRunner, JobsReturned, PoolEvent, SlotLost
 
 
 class InProcessSlot(ABC):
-    """One place for one job at a time.  It counts what it begins; the pool keeps the rest."""
+    """One place for one job at a time.  It takes what it begins; the pool keeps the rest."""
 
     def __init__(self, number: int, run: JobRunner, mailbox: Mailbox) -> None:
         self.number = number
         self.account = Account()
         self.leaving = ""  # why it ends when it has done what it was given
-        self.forgotten = False
-        self.begun = 0
+        self._waiting: deque[Job] = deque()
+        self._late: list[int] = []  # given when it was leaving already
         self.run, self.mailbox = run, mailbox
 
     @abstractmethod
-    def put(self, jobs: Sequence[Job] | None) -> None:
-        """Hand over from the pool's thread; None: nothing follows."""
+    def ring(self, *, last: bool = False) -> None:
+        """Say from the pool's thread that there are jobs, or that none follows."""
+
+    def put(self, jobs: Sequence[Job]) -> None:
+        """Hand over from the pool's thread."""
+        self.account.give(jobs)
+        if self.leaving:  # its end gives them back
+            self._late += [job.token for job in jobs]
+        else:
+            self._waiting.extend(jobs)
+            self.ring()
 
     def leave(self, why: str) -> None:
         """End when done."""
         self.leaving = why
-        self.put(None)
+        self.ring(last=True)
 
-    def may_begin(self) -> bool:
-        """Count one more job as begun, and say whether it may be."""
-        # Counted before it looks: so a slot that is forgotten at this moment either does not
-        # begin, or is seen to have begun.
-        self.begun += 1
-        return not self.forgotten
+    def next_job(self) -> Job | None:
+        """Take the next job, to be begun now."""
+        try:
+            return self._waiting.popleft()
+        except IndexError:
+            return None
+
+    def take_back(self) -> tuple[int, ...]:
+        """Take all that it has not begun out of its hands."""
+        jobs: list[Job] = []
+        while (job := self.next_job()) is not None:
+            jobs.append(job)
+        tokens = *(job.token for job in jobs), *self._late
+        self._late.clear()
+        for token in tokens:
+            self.account.settle(token)
+        return tokens
 
     def tell_lost(self, reason: str, *, expected: bool = False) -> None:
         """Tell that this slot is gone; ``collect`` fills in which jobs go with it."""
@@ -107,10 +132,17 @@ class InProcessPool(ABC, Generic[Slot]):
             tokens = tuple(job.token for job in jobs)
             self._known.append(SlotLost(slot, (), tokens, "there is no such slot", expected=True))
             return
-        place.account.give(jobs)
         self._owners.update(dict.fromkeys((job.token for job in jobs), place))
-        if not place.leaving:  # else its end gives them back
-            place.put(jobs)
+        place.put(jobs)
+
+    def recall(self, slot: int) -> None:
+        """Take back what waits, and say so at once."""
+        self._known = list(self.collect())  # what was told before is news before the answer
+        place = self.slots.get(slot)
+        tokens = () if place is None else place.take_back()
+        for token in tokens:
+            del self._owners[token]
+        self._known.append(JobsReturned(slot, tokens))
 
     def collect(self) -> Sequence[PoolEvent]:
         """Take what the slots have put into the mailbox."""
@@ -173,24 +205,26 @@ class InProcessPool(ABC, Generic[Slot]):
         slot = self.slots.pop(lost.slot, None)
         if slot is None:
             return ()  # forgotten when the worker stopped at once
-        self._disown(slot)
+        started, unstarted = self._disown(slot)
         if not slot.leaving:
             assert self._run is not None, "it has run something"
             self.slots[lost.slot] = self._open(lost.slot, self._run)
         elif self._stopping and not self.slots:
             self._close()
-        started, unstarted = slot.account.split(slot.begun)
         return (SlotLost(lost.slot, started, unstarted, lost.reason, lost.expected),)
 
     def _forget(self, slot: Slot) -> None:
         """Leave a busy slot to itself; what it ends from now on is not told."""
-        slot.forgotten = True
-        self._disown(slot)
         del self.slots[slot.number]
-        started, unstarted = slot.account.split(slot.begun)
+        started, unstarted = self._disown(slot)
         reason = "the worker stops at once, and nothing can end the body"
         self._known.append(SlotLost(slot.number, started, unstarted, reason, expected=True))
+        if not slot.leaving:
+            slot.leave(reason)
 
-    def _disown(self, slot: Slot) -> None:
+    def _disown(self, slot: Slot) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return what a slot had begun and not ended, and what it had not begun."""
         for token in slot.account.tokens:
             del self._owners[token]
+        unstarted = slot.take_back()
+        return tuple(slot.account.tokens), unstarted

@@ -29,6 +29,7 @@ from taskq.adapters.pools.frames import (
     ending_of,
 )
 from taskq.adapters.pools.handle import READ_AT_ONCE_BYTES, ChildHandle, signal_name
+from taskq.adapters.pools.ledger import SETTLES_S
 from taskq.adapters.pools.slot import Slot, State, Watcher, Word
 from taskq.errors import ImproperlyConfigured
 from taskq.ports import (
@@ -37,6 +38,7 @@ from taskq.ports import (
     EndingKind,
     Job,
     JobRunner,
+    JobsReturned,
     JobStarted,
     PoolEvent,
     SlotLost,
@@ -94,6 +96,7 @@ class PreforkPool:
         # Whether a child may hold the ending of one job while it runs the next one.
         self._batched = False
         self._peek_at_s = 0.0
+        self._recalled: dict[int, float] = {}  # slot -> when to look what it has not begun
         self._stopping = False
         self._warned_of_size = False
 
@@ -114,6 +117,8 @@ class PreforkPool:
             waits.append(PEEK_EVERY_S)
         if self._next_deadline_s is not None:
             waits.append(max(0.0, self._next_deadline_s - self._now()))
+        if self._recalled:
+            waits.append(max(0.0, min(self._recalled.values()) - self._now()))
         return min(waits, default=None)
 
     @property
@@ -146,6 +151,14 @@ class PreforkPool:
             self._batched = True
         if child.backlog:
             self._watcher.add(child.writes, place, child, Word.ROOM)
+
+    def recall(self, slot: int) -> None:
+        """Mark what the child has not begun; ``collect`` says later what that was."""
+        place = self._slots.get(slot)
+        if place is None or not place.busy:
+            self._events.append(JobsReturned(slot, ()))
+        elif place.state is not State.DYING and place.child is not None and place.child.recall():
+            self._recalled[slot] = self._now() + SETTLES_S
 
     def collect(self) -> Sequence[PoolEvent]:
         """Read what children wrote, write what waits, see who died."""
@@ -213,11 +226,11 @@ class PreforkPool:
             if word is Word.NEWS:
                 self._read(slot, child)
             elif word is Word.ROOM:
-                self._flush(child)
+                self._flush(slot, child)
             else:
                 gone.append((slot, child))
-        if self._batched:
-            self._peek()
+        self._peek()
+        self._answer_recalls()
         for slot, child in gone:
             if child.wait():
                 self._bury(slot, child)
@@ -235,8 +248,7 @@ class PreforkPool:
 
     def _peek(self) -> None:
         """Take the endings that children hold while they are in a body that lasts."""
-        now_s = self._now()
-        if now_s >= self._peek_at_s:
+        if self._batched and (now_s := self._now()) >= self._peek_at_s:
             self._peek_at_s = now_s + PEEK_EVERY_S
             children = [slot.child for slot in self._slots.values() if slot.child is not None]
             batched = [child for child in children if len(child.account.tokens) > 1]
@@ -281,12 +293,35 @@ class PreforkPool:
             else:
                 slot.trouble = row[1]
 
-    def _flush(self, child: ChildHandle) -> None:
-        child.flush()
-        if not child.backlog:
-            self._watcher.drop(child.writes)
-            if child.closing:
-                child.close_writes()
+    def _answer_recalls(self) -> None:
+        """Say what children will not begin, where enough time has passed since they were asked."""
+        if not self._recalled:
+            return
+        now_s = self._now()
+        for number in [number for number, at_s in self._recalled.items() if at_s <= now_s]:
+            self._answer_recall(self._slots[number], now_s)
+
+    def _answer_recall(self, slot: Slot, now_s: float) -> None:
+        child = slot.child
+        assert child is not None, "its death ends the recall"
+        tokens = child.take_back()
+        if tokens is None:  # it is about to begin a job, or was stopped there
+            self._recalled[slot.number] = now_s + PEEK_EVERY_S
+            return
+        del self._recalled[slot.number]
+        self._events.append(JobsReturned(slot.number, tokens))
+        self._flush(slot, child)
+
+    def _flush(self, slot: Slot, child: ChildHandle) -> None:
+        """Write what the pipe has room for; the rest goes when there is more."""
+        if child.backlog:
+            child.flush()
+        if child.backlog:
+            self._watcher.add(child.writes, slot, child, Word.ROOM)
+            return
+        self._watcher.drop(child.writes)
+        if child.closing and not child.has_unsent:
+            child.close_writes()
 
     def _await_idle(self) -> None:
         """See those off that have nothing to do, or were killed; not the busy ones."""
@@ -340,7 +375,7 @@ class PreforkPool:
             self._remove(slot)
             return
         slot.child.closing = True
-        if not slot.child.backlog:
+        if not slot.child.has_unsent:
             slot.child.close_writes()
 
     def _doom(self, slot: Slot, why: str, number: int) -> None:
@@ -363,6 +398,7 @@ class PreforkPool:
         expected = slot.state is State.DYING or (bool(slot.why) and not started)
         child.close()
         slot.child = None
+        self._recalled.pop(slot.number, None)  # its loss is the answer
         if was_ready or started or unstarted or slot.leaving:
             self._events.append(SlotLost(slot.number, started, unstarted, reason, expected))
         if slot.leaving:

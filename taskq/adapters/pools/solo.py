@@ -12,7 +12,16 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from taskq.ports import Clock, Job, JobRunner, JobStarted, PoolEvent, SlotLost, SlotReady
+from taskq.ports import (
+    Clock,
+    Job,
+    JobRunner,
+    JobsReturned,
+    JobStarted,
+    PoolEvent,
+    SlotLost,
+    SlotReady,
+)
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +69,18 @@ class SoloPool:
             self._events.append(SlotLost(slot, (), tokens, "there is no such slot", expected=True))
         else:
             self._jobs.extend(jobs)
+
+    def recall(self, slot: int) -> None:
+        """Give back what waits, but for a job that was said to begin."""
+        if slot != SLOT:
+            self._events.append(JobsReturned(slot, ()))
+            return
+        returned = list(self._jobs)[1 if self._announced else 0 :]
+        for _ in returned:
+            self._jobs.pop()
+        self._events.append(JobsReturned(SLOT, tuple(job.token for job in returned)))
+        if self._stopping and not self._jobs:
+            self._leave("the worker stops")
 
     def collect(self) -> Sequence[PoolEvent]:
         """Run the next job, unless there is something to tell before."""

@@ -28,21 +28,19 @@ class ThreadSlot(InProcessSlot):
 
     def __init__(self, number: int, run: JobRunner, mailbox: Mailbox) -> None:
         super().__init__(number, run, mailbox)
-        self._jobs: SimpleQueue[Sequence[Job] | None] = SimpleQueue()
+        self._bell: SimpleQueue[bool] = SimpleQueue()  # whether it was the last time
         self.thread = Thread(target=self._live, name=f"taskq-slot-{number}", daemon=True)
         self.thread.start()
 
-    def put(self, jobs: Sequence[Job] | None) -> None:
-        """Into the thread's queue."""
-        self._jobs.put(jobs)
+    def ring(self, *, last: bool = False) -> None:
+        """Wake the thread."""
+        self._bell.put(last)
 
     def _live(self) -> None:
         self.mailbox.put(SlotReady(self.number, os.getpid()))
         try:
-            while (jobs := self._jobs.get()) is not None:
-                for job in jobs:
-                    if not self.may_begin():
-                        return
+            while not self._bell.get():
+                while (job := self.next_job()) is not None:
                     self._run_one(job)
         except BaseException as error:  # noqa: BLE001 - the end of a thread: SystemExit and such
             self.tell_lost(f"the body raised {error!r}")

@@ -20,8 +20,8 @@ from taskq.core.inputs import (
     Woke,
 )
 from taskq.core.outcome import OUTCOMES, verdict
+from taskq.core.slots import Slot
 from taskq.core.traits import TaskTraits
-from taskq.core.worker import Slot
 from taskq.ports import (
     Ending,
     EndingKind,
@@ -519,8 +519,8 @@ def test_every_pair_is_in_the_table_or_refused(stage: Stage, event: Event) -> No
 def test_a_slot_forgets_only_what_it_was_given() -> None:
     """Removing an unknown token changes no load."""
     slot = Slot(0, 1)
-    slot.add(1, 0.5)
-    slot.remove(2)
+    slot.add(1, 0.5, 0.0)
+    slot.remove(2, 1.0)
 
     assert slot.load_s == 0.5
 

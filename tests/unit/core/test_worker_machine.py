@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from taskq.core.effects import Commit, Conclude, Exit, Run, Settle
+from taskq.core.effects import Commit, Conclude, Exit, Recall, Run, Settle
 from taskq.core.inputs import (
     Connected,
     Delivered,
@@ -19,10 +19,20 @@ from taskq.core.inputs import (
     StopAsked,
     Woke,
 )
-from taskq.ports import Ending, EndingKind, Malformed, SlotLost, SlotReady, Verdict
+from taskq.ports import (
+    Ending,
+    EndingKind,
+    JobsReturned,
+    Malformed,
+    SlotLost,
+    SlotReady,
+    Verdict,
+)
 
 from .helpers import at, core_of, delivery
 from .test_worker import iso
+
+SHORT_S = 0.0001
 
 
 class WorkerHistories(RuleBasedStateMachine):
@@ -36,10 +46,14 @@ class WorkerHistories(RuleBasedStateMachine):
         self.open: dict[int, str] = {}  # what the broker has given and not got back: tag -> task
         self.claimed: set[int] = set()
         self.in_slot: dict[int, list[int]] = {0: [], 1: []}
+        self.recalled: set[int] = set()  # slots that owe an answer
         self.to_conclude: list[tuple[int, EndingKind]] = []
         self.begun: set[int] = set()  # bodies that were in a slot when it died, or still are
-        self.cold = False
+        self.stopping = self.cold = False
         self.exited = False
+        self.arrive(["add", "late"])
+        for slot in self.in_slot:
+            self.bodies_end(slot, 1, EndingKind.SUCCEEDED, SHORT_S)
 
     def tell(self, happened: Any) -> None:
         for effect in self.core.handle(happened, at(self.elapsed)):
@@ -52,6 +66,10 @@ class WorkerHistories(RuleBasedStateMachine):
                     self.settle(finish.settlement.tag, finish.settlement.verdict)
             elif isinstance(effect, Run):
                 self.run_jobs(effect)
+            elif isinstance(effect, Recall):
+                assert effect.slot not in self.recalled, "asked twice"
+                assert len(self.in_slot[effect.slot]) > 1, "nothing can wait there"
+                self.recalled.add(effect.slot)
             elif isinstance(effect, Conclude):
                 self.to_conclude.append((effect.job.token, effect.kind))
             elif isinstance(effect, Exit):
@@ -72,6 +90,7 @@ class WorkerHistories(RuleBasedStateMachine):
 
     def run_jobs(self, effect: Run) -> None:
         assert effect.slot in self.in_slot, "a job for a slot that is gone"
+        assert effect.slot not in self.recalled, "a job for a slot that is to give back"
         for job in effect.jobs:
             task = self.open.get(job.token)
             assert task is not None, "ran what the broker does not think we have"
@@ -80,7 +99,11 @@ class WorkerHistories(RuleBasedStateMachine):
             self.in_slot[effect.slot].append(job.token)
             self.begun.add(job.token)
 
-    @rule(tasks=st.lists(st.sampled_from(["add", "late", "nope", "eta", "old", "bad"]), max_size=6))
+    @rule(
+        tasks=st.lists(
+            st.sampled_from(["add", "late", "add", "late", "nope", "eta", "old", "bad"]), max_size=9
+        )
+    )
     def arrive(self, tasks: list[str]) -> None:
         given: list[Any] = []
         for kind in tasks:
@@ -96,11 +119,13 @@ class WorkerHistories(RuleBasedStateMachine):
     @rule(
         slot=st.integers(0, 1),
         kind=st.sampled_from([EndingKind.SUCCEEDED, EndingKind.FAILED, EndingKind.REQUEUED]),
-        runtime_s=st.sampled_from([0.0001, 0.001, 3.0]),
+        count=st.integers(1, 5),
+        # Rarely long: it takes many short runs until such a task is handed out in batches again.
+        runtime_s=st.sampled_from([SHORT_S] * 9 + [3.0]),
     )
-    def body_ends(self, slot: int, kind: EndingKind, runtime_s: float) -> None:
-        if self.in_slot.get(slot):
-            token = self.in_slot[slot].pop(0)
+    def bodies_end(self, slot: int, count: int, kind: EndingKind, runtime_s: float) -> None:
+        for token in self.in_slot.get(slot, [])[:count]:
+            self.in_slot[slot].remove(token)
             self.tell(Happened((Ending(token, kind, runtime_s),)))
 
     @precondition(lambda self: self.to_conclude)
@@ -113,10 +138,27 @@ class WorkerHistories(RuleBasedStateMachine):
     def slot_dies(self, slot: int, begun: int) -> None:
         if slot in self.in_slot:
             tokens = self.in_slot.pop(slot)
+            self.recalled.discard(slot)
             self.begun -= set(tokens[begun:])
             self.tell(
                 Happened((SlotLost(slot, tuple(tokens[:begun]), tuple(tokens[begun:]), "x"),))
             )
+
+    @precondition(lambda self: any(len(tokens) > 1 for tokens in self.in_slot.values()))
+    @rule(hangs=st.integers(0, 1))
+    def one_slot_hangs(self, hangs: int) -> None:
+        self.bodies_end(1 - hangs, 99, EndingKind.SUCCEEDED, SHORT_S)
+        self.time_passes(1.0)
+
+    @precondition(lambda self: self.recalled)
+    @rule(data=st.data(), begun=st.integers(0, 2))
+    def slot_answers(self, data: st.DataObject, begun: int) -> None:
+        slot = data.draw(st.sampled_from(sorted(self.recalled)))
+        self.recalled.remove(slot)
+        tokens = self.in_slot[slot]
+        self.in_slot[slot], returned = tokens[:begun], tokens[begun:]
+        self.begun -= set(returned)
+        self.tell(Happened((JobsReturned(slot, tuple(returned)),)))
 
     @rule(slot=st.integers(0, 1))
     def slot_comes_up(self, slot: int) -> None:
@@ -146,6 +188,7 @@ class WorkerHistories(RuleBasedStateMachine):
 
     @rule(how=st.sampled_from(Stop))
     def stop(self, how: Stop) -> None:
+        self.stopping = True
         self.cold = self.cold or how is Stop.COLD
         self.tell(StopAsked(how))
         if how is Stop.COLD:
@@ -160,8 +203,17 @@ class WorkerHistories(RuleBasedStateMachine):
         if not self.exited:
             assert set(self.open) <= known
 
+    @invariant()
+    def nothing_waits_for_ever_behind_a_body(self) -> None:
+        """Where it could go elsewhere, it is called back, or will be at a moment that is known."""
+        elsewhere = self.stopping or not all(self.in_slot.values())
+        for slot, tokens in self.in_slot.items():
+            if elsewhere and len(tokens) > 1 and slot not in self.recalled and not self.exited:
+                assert self.core.wake_at is not None
+                assert self.core.wake_at > self.elapsed
+
 
 WorkerHistories.TestCase.settings = settings(
-    max_examples=200, stateful_step_count=40, deadline=None
+    max_examples=400, stateful_step_count=40, deadline=None
 )
 TestWorkerHistories = WorkerHistories.TestCase
