@@ -12,7 +12,7 @@ Ports are batched.  A batch of one is the ordinary case.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import Enum
 from types import MappingProxyType
@@ -241,6 +241,22 @@ class ChordPart:
     task_id: str
     payload: bytes  # JSON ``[1, id, state, result]``, encoded by the result serializer
     expires_s: float | None = None
+    # Further members that have ended with it: index, task id, payload.
+    also: tuple[tuple[int, str, bytes], ...] = ()
+
+    @property
+    def each(self) -> tuple[ChordPart, ...]:
+        """A part for each member, to be counted one by one."""
+        if not self.also:
+            return (self,)
+        first = replace(self, also=())
+        return (
+            first,
+            *(
+                replace(first, index=index, task_id=task_id, payload=payload)
+                for index, task_id, payload in self.also
+            ),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,6 +370,15 @@ class GrowsChords(Protocol):
 
     def grow_chord(self, group_id: str, by: int) -> int:
         """Expect more members; returns how many there are then."""
+
+
+@runtime_checkable
+class TellsEveryChange(Protocol):
+    """A result store whose hints cannot get lost: who waits need not ask now and then."""
+
+    @property
+    def tells_every_change(self) -> bool:
+        """Whether ``wait`` may be called once, for the whole time that there is."""
 
 
 # -- broker --------------------------------------------------------------------------------------
