@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from taskq import states
 from taskq.errors import TimeoutError as ResultTimeoutError
+from taskq.ports import TellsEveryChange
 
 __all__ = ["wait_for"]
 
@@ -41,7 +42,7 @@ def wait_for(
     if wait.ask():
         return
     ids = wait.open_ids()
-    slice_s = interval_s or (DEFAULT_INTERVAL_S if on_interval is not None else LONGEST_TRUST_S)
+    slice_s = _slice_s(wait.store, interval_s, on_interval is not None)
     deadline_s = None if timeout_s is None else wait.now_s() + timeout_s
     try:
         wait.listen(ids, 0)
@@ -49,11 +50,21 @@ def wait_for(
             left_s = None if deadline_s is None else deadline_s - wait.now_s()
             if left_s is not None and left_s <= 0:
                 raise wait.timeout_error(timeout_s)
-            wait.listen(wait.open_ids(), slice_s if left_s is None else min(slice_s, left_s))
+            spans = [span_s for span_s in (slice_s, left_s) if span_s is not None]
+            wait.listen(wait.open_ids(), min(spans, default=None))
             if on_interval is not None:
                 on_interval()
     finally:
         wait.store.stop_waiting(ids)
+
+
+def _slice_s(store: Any, interval_s: float | None, calls_back: bool) -> float | None:
+    """Return how long to wait for one hint; None: as long as there is time."""
+    if calls_back:
+        return interval_s or DEFAULT_INTERVAL_S
+    if isinstance(store, TellsEveryChange) and store.tells_every_change:
+        return None
+    return interval_s or LONGEST_TRUST_S
 
 
 class _Wait:
@@ -121,7 +132,7 @@ class _Wait:
         if self.on_message is not None:
             self.on_message(meta)
 
-    def listen(self, ids: Sequence[str], timeout_s: float) -> None:
+    def listen(self, ids: Sequence[str], timeout_s: float | None) -> None:
         """Wait for a hint; tell of states on the way."""
         for record in self.store.wait(ids, timeout_s):
             if self.on_message is not None and record.state not in states.READY_STATES:

@@ -114,6 +114,11 @@ class StoreEnd:
         """As in a store of keys and values."""
         return "celery-task-meta-"
 
+    @property
+    def tells_every_change(self) -> bool:
+        """Whoever listens hears at once; so time need not pass in slices."""
+        return True
+
     # -- results ---------------------------------------------------------------------------------
 
     def store(self, records: Sequence[ResultRecord]) -> None:
@@ -285,9 +290,13 @@ class Awaited:
         """There is news of it."""
         return self.end.heard(self.task_ids)
 
+    def some(self) -> list[str]:
+        """A few of the ids, for people."""
+        return sorted(self.task_ids)[:3]
+
     def __str__(self) -> str:
-        shown = sorted(self.task_ids)
-        return f"the result of {', '.join(shown[:3])}" + (" ..." if len(shown) > 3 else "")  # noqa: PLR2004 - one line
+        more = len(self.task_ids) - len(self.some())
+        return f"the result of {', '.join(self.some())}{f' and {more} more' if more else ''}"
 
 
 def _less_final(new: str, known: str) -> bool:

@@ -33,15 +33,16 @@ from taskq_testing.sim.scheduler import Scheduler, Stuck
 from taskq_testing.sim.station import SEAT, Seat, Station, ports_of_seat
 from taskq_testing.sim.store import Awaited, StoreModel
 from taskq_testing.sim.trace import EVENTS, Record, Trace, Watch, clock_text
+from taskq_testing.sim.whereabouts import whereabouts
 
 # Virtual time that ``run_until_quiet`` allows unless told otherwise: longer than any sensible
 # ETA, and far shorter than what an endless loop of retries would take.
 QUIET_LIMIT_S: Final = 30 * 86400.0
 # Steps that one call may take: about a minute of real time.
 STEP_LIMIT: Final = 5_000_000
-# How often a client may wait in a quiet world.  It waits in slices of some seconds, and does not
-# say how long in all: after so many (hours of virtual time) it is clear that it has no limit.
-VAIN_WAITS: Final = 10_000
+# How often a client may wait in a quiet world.  With ``on_interval`` it waits in slices, and does
+# not say how long in all: after so many (days of virtual time) it is clear that it has no limit.
+VAIN_WAITS: Final = 1_000_000
 CLIENT: Final = "client"
 
 
@@ -365,7 +366,9 @@ class SimWorld:
                 return
             next_s = None if self.quiet else self._scheduler.next_at_s()
             if next_s is None and (end_s is None or self._vain_waits > VAIN_WAITS):
-                raise Stuck([*self._scheduler.stuck(), f"the test waits for {awaited}"], self.now_s)
+                told = f"the test waits for {awaited}"
+                where = [f"  {whereabouts(self, task_id)}" for task_id in awaited.some()]
+                raise Stuck([*self._scheduler.stuck(), told, *where], self.now_s)
             if end_s is not None and (next_s is None or next_s > end_s):
                 self._scheduler.run_until_s(end_s)
                 return
