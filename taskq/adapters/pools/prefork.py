@@ -310,7 +310,8 @@ class PreforkPool:
             return
         del self._recalled[slot.number]
         self._events.append(JobsReturned(slot.number, tokens))
-        self._flush(slot, child)
+        if child.has_unsent:
+            self._flush(slot, child)
 
     def _flush(self, slot: Slot, child: ChildHandle) -> None:
         """Write what the pipe has room for; the rest goes when there is more."""
