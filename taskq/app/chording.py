@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -37,11 +37,11 @@ class Chording:
         it may be done twice, and only what ends the chord is left to the end.
         """
         call = decode(self.app, job).call(job)
-        place = follow.chord_place(call)
+        place = next(iter(follow.chord_places(call)), None)
         if place is None:
             logger.error("chord %s: the message of %s names no body", part.group_id, call.id)
             return False
-        return self._finish(call, place, f"{part.task_id}:{part.index}")
+        return self._finish(call, place, _owner(part))
 
     def _finish(self, call: Call, place: Place, owner: str) -> bool:
         """Take the right to it, and send the body or what tells of its failure."""
@@ -91,9 +91,7 @@ class Chording:
         ]
         errbacks = self._errbacks(call, body, error)
         app.ports.store.store(records)
-        outer = follow.place_of(body)
-        if outer is not None:
-            self._tell_outer(call, outer, error)
+        self._tell_outer(call, follow.places_of(body), error)
         return errbacks
 
     def _errbacks(self, call: Call, body: Any, error: ChordError) -> tuple[Outgoing, ...]:
@@ -113,13 +111,20 @@ class Chording:
         )
         return follow.after_failure(self.app, failed, request, error, None)
 
-    def _tell_outer(self, call: Call, outer: Place, error: ChordError) -> None:
-        """The body is itself a member of a chord: that one has a failed member now."""
-        store = self.app.ports.store
-        part = follow.part_of_chord(self.app, outer, outer.task_id, states.FAILURE, error)
-        progress = store.count_chord(part)
+    def _tell_outer(self, call: Call, outer: Sequence[Place], error: ChordError) -> None:
+        """If the body is itself a member of a chord, that one has a failed member now."""
+        store, task_id = self.app.ports.store, outer[0].task_id if outer else ""
+        part = follow.part_of_chord(self.app, outer, task_id, states.FAILURE, error)
+        if part is None:
+            return
+        progress = [store.count_chord(each) for each in part.each][-1]
         if progress.size is not None and progress.done >= progress.size:
-            self._finish(call, outer, f"{outer.task_id}:{outer.member}")
+            self._finish(call, outer[0], _owner(part))
+
+
+def _owner(part: ChordPart) -> str:
+    """Name who may send the body: the member, as a store marks it."""
+    return f"{part.task_id}:{part.index}"
 
 
 def _plain(options: dict[str, Any]) -> dict[str, Any]:

@@ -81,10 +81,8 @@ class Concluding:
             rest = follow.failed_rest(app, call, error, outcome.traceback)
             if rest:
                 app.ports.store.store(rest)
-        place = follow.chord_place(call)
-        if place is None:
-            return follow_ups, record, None
-        part = follow.part_of_chord(app, place, call.id, states.FAILURE, error)
+        places = follow.chord_places(call)
+        part = follow.part_of_chord(app, places, call.id, states.FAILURE, error)
         return follow_ups, record, part
 
     # -- without a body ---------------------------------------------------------------------------
@@ -162,11 +160,9 @@ class Concluding:
         if not embed or not (embed.get("chord") or embed.get("chain")):
             return (), record, None
         call = incoming.call(job)
-        place = follow.chord_place(call)
-        if place is None:
-            return (), record, None
         # A member that will never run would keep its chord waiting for ever.
-        part = follow.part_of_chord(self.app, place, call.id, states.REVOKED, error)
+        places = follow.chord_places(call)
+        part = follow.part_of_chord(self.app, places, call.id, states.REVOKED, error)
         return (), record, part
 
     def _retried(

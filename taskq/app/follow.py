@@ -25,12 +25,12 @@ __all__ = [
     "after_failure",
     "after_success",
     "chord_message",
-    "chord_place",
+    "chord_places",
     "failed_rest",
     "ids_of",
     "messages",
     "part_of_chord",
-    "place_of",
+    "places_of",
 ]
 
 logger: Final = logging.getLogger("taskq.app.trace")
@@ -120,8 +120,15 @@ def failed_rest(
 
 
 def ids_of(sig: Any) -> Iterator[str]:
-    """Return the ids of the tasks that a signature stands for."""
+    """Return the ids of the tasks that a signature stands for, and of those that follow it."""
     sig = maybe_signature(sig)
+    yield from _own_ids(sig)
+    # The last step comes first.
+    for each in reversed(sig.options.get("chain") or ()):
+        yield from ids_of(each)
+
+
+def _own_ids(sig: Any) -> Iterator[str]:
     kind = sig.subtask_type
     if kind in ("chain", "group"):
         for each in sig.tasks:
@@ -138,42 +145,66 @@ def ids_of(sig: Any) -> Iterator[str]:
 # -- chords --------------------------------------------------------------------------------------
 
 
-def chord_place(call: Call) -> Place | None:
-    """Return the place of a call in a chord; of a chain, the place of its last step."""
+def chord_places(call: Call) -> list[Place]:
+    """Return the place of a call in a chord; of a chain, where its last step stands.
+
+    Those are many where the last step is a group: each of its members is one of the chord's.
+    """
     if call.chord is not None and call.group is not None:
-        return Place(call.chord, call.group, call.group_index or 0, call.id)
-    # The last step comes first.
-    for sig in call.chain or ():
-        found = place_of(maybe_signature(sig))
-        if found is not None:
-            return found
-    return None
+        return [Place(call.chord, call.group, call.group_index or 0, call.id)]
+    return _places_at_end(call.chain)
 
 
-def place_of(sig: Any) -> Place | None:
-    """Return the place in a chord that a signature has been given."""
-    options = sig.options
+def places_of(sig: Any) -> list[Place]:
+    """Return the places in a chord that a signature, or what follows it, has been given."""
+    return _own_places(sig) or _places_at_end(sig.options.get("chain"))
+
+
+def _places_at_end(chain: Sequence[Any] | None) -> list[Place]:
+    """Return the places of the last step that has one; the last step comes first."""
+    found = (places_of(maybe_signature(step)) for step in chain or ())
+    return next(filter(None, found), [])
+
+
+def _own_places(sig: Any) -> list[Place]:
+    kind, options = sig.subtask_type, sig.options
+    if kind == "group":
+        return [place for member in sig.tasks for place in places_of(member)]
+    if kind == "chain":
+        return places_of(sig.tasks[-1]) if sig.tasks else []
+    if kind == "chord":
+        return [] if sig.body is None else places_of(sig.body)
     chord, group_id = options.get("chord"), options.get("group_id")
-    if chord is not None and group_id is not None:
-        task_id = options.get("task_id") or ""
-        return Place(chord, group_id, options.get("group_index") or 0, task_id)
-    if sig.subtask_type == "chain" and sig.tasks:
-        return place_of(sig.tasks[-1])
-    if sig.subtask_type == "chord" and sig.body is not None:
-        return place_of(sig.body)
-    return None
+    if chord is None or group_id is None:
+        return []
+    index, task_id = options.get("group_index") or 0, options.get("task_id") or ""
+    return [Place(chord, group_id, index, task_id)]
 
 
-def part_of_chord(app: Any, place: Place, task_id: str, state: str, result: Any) -> ChordPart:
-    """Return what a chord keeps of one member."""
+def part_of_chord(
+    app: Any, places: Sequence[Place], task_id: str, state: str, result: Any
+) -> ChordPart | None:
+    """Return what a chord keeps of the end of a task; None if it is in none.
+
+    The first of its members says which task that was, the others have ended without beginning.
+    """
+    if not places:
+        return None
     backend = app.backend
-    part = chord_part(task_id, state, backend.storable(result), backend.is_encodable)
+
+    def payload(of: str) -> bytes:
+        part = chord_part(of, state, backend.storable(result), backend.is_encodable)
+        encoded: bytes = backend.encode(part)
+        return encoded
+
+    first, *others = places
     return ChordPart(
-        group_id=place.group_id,
-        index=place.member,
+        group_id=first.group_id,
+        index=first.member,
         task_id=task_id,
-        payload=backend.encode(part),
+        payload=payload(task_id),
         expires_s=backend.chord_expires_s,
+        also=tuple((each.member, each.task_id, payload(each.task_id)) for each in others),
     )
 
 

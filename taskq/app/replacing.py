@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from taskq.canvas.maps import chunks
 from taskq.canvas.signature import maybe_signature
-from taskq.errors import Ignore
+from taskq.errors import Ignore, ImproperlyConfigured
 from taskq.ports import GrowsChords
 
 __all__ = ["Replaced", "add_to_chord", "replace", "send_replacement"]
@@ -38,7 +39,9 @@ def replace(task: Any, sig: Any) -> Any:
 
 
 def _in_its_place(task: Any, request: Any, sig: Any) -> Any:
-    if sig.subtask_type in ("group", "chunks"):
+    if sig.subtask_type == "chain" and not sig.tasks:
+        raise ImproperlyConfigured(f"task {task.name!r} cannot be replaced by an empty chain")
+    if _ends_in_group(sig):
         # One result stands for all: that of a task that hands on what it is given.
         sig = sig | task.app.tasks["celery.accumulate"].s(index=0)
     for callback in request.callbacks or ():
@@ -60,6 +63,16 @@ def _in_its_place(task: Any, request: Any, sig: Any) -> Any:
         if stamp not in sig.options:
             sig.stamp(**{stamp: (request.stamps or {})[stamp]})
     return sig
+
+
+def _ends_in_group(sig: Any) -> bool:
+    """Whether what comes of it are many results."""
+    kind = sig.subtask_type
+    if kind == "chain":
+        return _ends_in_group(sig.tasks[-1])
+    if kind == "chord":
+        return sig.body is None or _ends_in_group(sig.body)
+    return kind == "group" or isinstance(sig, chunks)
 
 
 def send_replacement(task: Any, sig: Any) -> Any:

@@ -212,9 +212,8 @@ class Work:
         if incoming.has_followers:
             call = incoming.call(job)
             follow_ups = follow.after_success(self.app, call, value)
-            place = None if call.chain else follow.chord_place(call)
-            if place is not None:
-                part = follow.part_of_chord(self.app, place, call.id, states.SUCCESS, value)
+            places = [] if call.chain else follow.chord_places(call)
+            part = follow.part_of_chord(self.app, places, call.id, states.SUCCESS, value)
         if _is_ignored(task, request):
             return follow_ups, None, part
         record = task.backend.record(request.id, value, states.SUCCESS, None, request)

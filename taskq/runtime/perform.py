@@ -135,7 +135,7 @@ class Performer:
         if settlement is not None and settlement.verdict is Verdict.REQUEUE:
             return  # done elsewhere
         self._intake.commit([Completion(ending.follow_ups, ending.result)], self._store)
-        progress = self._store.count_chord(ending.chord)
+        progress = [self._store.count_chord(part) for part in ending.chord.each][-1]
         if progress.size is not None and progress.done >= progress.size:
             self._work.finish_chord(finish.job, ending.chord)
 

@@ -328,7 +328,7 @@ class WorkerNode:
         ending = finish.ending
         assert ending.chord is not None
         self.intake.commit([Completion(ending.follow_ups, ending.result)], self._store)
-        progress = self._store.count_chord(ending.chord)
+        progress = [self._store.count_chord(part) for part in ending.chord.each][-1]
         if progress.size is not None and progress.done >= progress.size:
             self.work.finish_chord(finish.job, ending.chord)
 

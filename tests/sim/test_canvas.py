@@ -150,6 +150,23 @@ def test_a_chord_survives_death_between_right_and_body(
     assert run_checks(world) == []
 
 
+@BROKERS
+def test_a_group_that_never_begins_does_not_hold_up_its_chord(
+    tasks: TaskQ, taskq_world: Callable[..., World], broker: str
+) -> None:
+    """A step that fails counts for all members of the group that should have followed it."""
+    add, total = (tasks.tasks[f"tests.sim.test_canvas.{name}"] for name in ("add", "total"))
+    world = taskq_world(tasks, broker=broker)
+    world.start_worker("w1")
+    fails = chain(add.s(1, "one"), group(add.s(2), add.s(3)), app=tasks)
+    result = chord([add.s(1, 1), fails])(total.s())
+    world.run_until_quiet()
+
+    assert result.state == "FAILURE"
+    assert world.trace.count("chord.count") == 3
+    assert run_checks(world) == []
+
+
 def test_who_lost_its_lease_sends_no_second_body(
     tasks: TaskQ, taskq_world: Callable[..., World]
 ) -> None:

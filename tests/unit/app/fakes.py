@@ -237,7 +237,7 @@ def drain(app: Any, work: Any, limit: int = 100) -> list[Ending]:
         if ending.result is not None:
             app.lab_store.store([ending.result])
         if ending.chord is not None:
-            progress = app.lab_store.count_chord(ending.chord)
+            progress = [app.lab_store.count_chord(part) for part in ending.chord.each][-1]
             if progress.size is not None and progress.done >= progress.size:
                 work.finish_chord(job, ending.chord)
         todo += app.lab_broker.take()

@@ -9,7 +9,7 @@ import pytest
 
 from taskq.app.work import Work
 from taskq.canvas.primitives import chain, chord, group
-from taskq.errors import TaskRevokedError
+from taskq.errors import EncodeError, ImproperlyConfigured, TaskRevokedError
 from taskq.ports import EndingKind
 from tests.unit.app.fakes import DictStore, LabApp, body_of, drain, job_of, meta_of
 
@@ -174,17 +174,43 @@ def test_a_group_in_the_middle_is_waited_for(app: LabApp, work: Work, add: Any, 
     assert result.get() == 34
 
 
-def test_a_replacing_group_gives_the_list_of_its_results(app: LabApp, work: Work, add: Any) -> None:
-    """A task that is replaced by a group has the list of results as its own."""
+@pytest.mark.parametrize(
+    ("by", "results"),
+    [
+        (lambda add: group(add.s(each, each) for each in range(3)), [0, 2, 4]),
+        (lambda add: add.chunks([(1, 2), (3, 4), (5, 6)], 2), [[3, 7], [11]]),
+        (lambda add: chain(add.s(1, 1), group(add.s(10), add.s(20))), [12, 22]),
+        (lambda add: chord([add.s(1, 1), add.s(2, 2)]), [2, 4]),
+    ],
+    ids=["group", "chunks", "chain", "chord"],
+)
+def test_what_replaces_a_task_with_many_results_gives_their_list(
+    app: LabApp, work: Work, add: Any, by: Any, results: Any
+) -> None:
+    """A task that is replaced by a group, or by what ends in one, has one result all the same."""
 
     @app.task(name="fan", bind=True)
-    def fan(self: Any, n: int) -> None:
-        self.replace(group(add.s(each, each) for each in range(n)))
+    def fan(self: Any) -> None:
+        self.replace(by(add))
 
-    result = fan.delay(3)
+    result = fan.delay()
     drain(app, work)
 
-    assert result.get() == [0, 2, 4]
+    assert result.get() == results
+
+
+def test_nothing_is_no_replacement(app: LabApp, work: Work) -> None:
+    """A task that is replaced by an empty chain fails, and says why."""
+
+    @app.task(name="vanish", bind=True)
+    def vanish(self: Any) -> None:
+        self.replace(chain())
+
+    result = vanish.delay()
+    drain(app, work)
+
+    with pytest.raises(ImproperlyConfigured, match=r"'vanish'.*empty chain"):
+        result.get()
 
 
 def test_a_replacement_is_followed_by_the_rest_of_the_chain(
@@ -280,3 +306,53 @@ def test_celerys_chord_unlock_is_carried_out(app: LabApp, work: Work, add: Any, 
     assert work(job_of(unlock)).kind is EndingKind.SUCCEEDED
     drain(app, work)
     assert result.get() == 10
+
+
+@pytest.mark.parametrize("before", ["a step", "a member of an inner chord"])
+def test_a_group_that_never_begins_counts_with_all_its_members(
+    app: LabApp, work: Work, add: Any, fail: Any, xsum: Any, before: str
+) -> None:
+    """A chain in a header that ends in a group is many members, also if it breaks before."""
+    step = fail.s() if before == "a step" else chord([fail.s(), add.s(1, 1)], xsum.s())
+    result = chord([add.s(1, 2), chain(step, group(add.si(3, 4), add.si(5, 6)))])(xsum.s())
+
+    drain(app, work)
+
+    assert result.state == "FAILURE"
+    (opened,) = {
+        group_id for group_id, owner in app.lab_store.owners.items() if owner == "done"
+    } & {group_id for group_id, size in app.lab_store.sizes.items() if size == 3}
+    assert len(app.lab_store.parts[opened]) == 3
+
+
+def test_a_body_that_cannot_be_sent_fails(
+    app: LabApp, work: Work, add: Any, xsum: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What members returned cannot be put into its message: the chord says so."""
+    result = chord([add.s(1, 2), add.s(3, 4)])(xsum.s())
+    jobs = [job_of(each, token=n) for n, each in enumerate(app.lab_broker.take())]
+    parts = [work(job).chord for job in jobs]
+    for part in parts:
+        assert part is not None
+        app.lab_store.count_chord(part)
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise EncodeError("json cannot encode it")
+
+    monkeypatch.setattr("taskq.app.follow.chord_message", refuse)
+    assert parts[1] is not None
+    assert work.finish_chord(jobs[1], parts[1])
+
+    assert result.state == "FAILURE"
+    assert str(result.result) == "The body cannot be sent: json cannot encode it"
+
+
+def test_what_follows_a_chord_fails_with_it(
+    app: LabApp, work: Work, add: Any, fail: Any, xsum: Any
+) -> None:
+    """Nobody waits for ever for the last step of a chain whose chord has failed."""
+    result = (group(add.s(1, 2), fail.s()) | xsum.s() | add.s(1) | add.s(2)).delay()
+
+    drain(app, work)
+
+    assert [result.state, result.parent.state, result.parent.parent.state] == ["FAILURE"] * 3
