@@ -6,13 +6,17 @@ import mmap
 import os
 import random
 import signal
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
+from types import FrameType
+from typing import Any
 
 import pytest
 
+from taskq.adapters.pools.ledger import Ledger
 from taskq.ports import Ending, Job, JobsReturned, SlotLost, SlotReady
 from tests.real.pools.bench import Bench, BodiesRunner
 
@@ -25,8 +29,9 @@ class Runs:
     def __init__(self, tokens: int) -> None:
         self.counts = mmap.mmap(-1, tokens + 1)
 
-    def bodies(self) -> BodiesRunner:
-        return BodiesRunner({"quick": self._count, "short": self._short, "long": self._long})
+    def bodies(self, begin: Callable[[], None] = lambda: None) -> BodiesRunner:
+        bodies = {"quick": self._count, "short": self._short, "long": self._long}
+        return BodiesRunner(bodies, begin)
 
     def of(self, tokens: Sequence[int]) -> Counter[int]:
         return Counter(self.counts[token] for token in tokens)
@@ -172,6 +177,31 @@ def test_each_recalled_job_ends_once_or_comes_back_once(bench: Make, seed: int) 
 
 
 @pytest.mark.parametrize("seed", range(2))
+def test_a_child_that_is_held_up_at_the_door_of_a_job_agrees_with_its_parent(
+    bench: Make, seed: int
+) -> None:
+    """Between any two lines of ``Ledger.begin`` the parent may ask, wait and look."""
+    slots, rounds = range(3), 100
+    chance = random.Random(seed)
+    runs = Runs(len(slots) * rounds * 10)
+    b = bench()
+    b.start(len(slots), runs.bodies(begin=hesitate_at_the_door))
+    tokens: list[int] = []
+    for round_ in range(1, rounds + 1):
+        for slot in slots:
+            tokens += b.give(slot, *["quick"] * chance.randrange(1, 10))
+        for slot in slots:
+            spin_s(chance.random() * 0.004)
+            b.pool.recall(slot)
+        until_answered(b, round_ * len(slots))
+    b.until(lambda: len(ended(b)) + len(returned(b)) >= len(tokens))
+
+    assert sorted(ended(b) + returned(b)) == tokens
+    assert runs.of(ended(b)) == Counter({1: len(ended(b))})
+    assert runs.of(returned(b)) == Counter({0: len(returned(b))})
+
+
+@pytest.mark.parametrize("seed", range(2))
 def test_recalls_and_kills_lose_and_double_nothing(bench: Make, seed: int) -> None:
     """A job has ended, has come back, or was begun by a child that was killed: one of the three."""
     slots, rounds = range(3), 300
@@ -210,6 +240,21 @@ def has_come_up(b: Bench, slot: int, times: int) -> bool:
 def accounted(b: Bench) -> int:
     lost = sum(len(event.started) + len(event.unstarted) for event in b.of(SlotLost))
     return len(ended(b)) + len(returned(b)) + lost
+
+
+def hesitate_at_the_door() -> None:
+    """Stop a child for a while before lines of ``Ledger.begin``, as a busy machine may."""
+    chance = random.Random(os.getpid())
+
+    def line(_frame: FrameType, what: str, _argument: object) -> Any:
+        if what == "line" and chance.random() < 0.3:
+            time.sleep(chance.random() * 0.003)
+        return line
+
+    def call(frame: FrameType, _what: str, _argument: object) -> Any:
+        return line if frame.f_code is Ledger.begin.__code__ else None
+
+    sys.settrace(call)
 
 
 def spin_s(seconds: float) -> None:
