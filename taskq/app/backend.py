@@ -26,6 +26,11 @@ from taskq.protocol.result import (
 
 __all__ = ["Backend"]
 
+# Celery's names of keys.
+TASK_PREFIX: Final = "celery-task-meta-"
+GROUP_PREFIX: Final = "celery-taskset-meta-"
+CHORD_PREFIX: Final = "chord-unlock-"
+
 # Serializers that keep objects: an exception goes through them as it is.
 _KEEPS_OBJECTS: Final = frozenset({"pickle", "application/x-python-serialize"})
 
@@ -37,9 +42,10 @@ class Backend:
     UNREADY_STATES = states.UNREADY_STATES
     EXCEPTION_STATES = states.EXCEPTION_STATES
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Any, store: ResultStore | None = None) -> None:
         conf = app.conf
         self.app = app
+        self._store = store
         self.serializer: str = conf.result_serializer
         self.extended: bool = conf.result_extended
         self.expires_s = _seconds(conf.result_expires)
@@ -56,8 +62,8 @@ class Backend:
 
     @property
     def store(self) -> ResultStore:
-        """The store that the app stands on, here."""
-        store: ResultStore = self.app.ports.store
+        """The store that it was given, else what the app stands on, here."""
+        store: ResultStore = self._store or self.app.ports.store
         return store
 
     # -- values and bytes -------------------------------------------------------------------------
@@ -192,9 +198,38 @@ class Backend:
         """Delete what is stored for a task."""
         self.store.forget([task_id])
 
-    def get_key_for_task(self, task_id: str) -> bytes:
-        """Return the key under which a store of keys and values keeps a task."""
-        return f"{self.store.key_prefix}{task_id}".encode()
+    # -- keys, in stores of keys and values -------------------------------------------------------
+
+    def get_key_for_task(self, task_id: str, key: str | bytes = "") -> bytes:
+        """Return the key of a task's result."""
+        return self._key(TASK_PREFIX, task_id, key)
+
+    def get_key_for_group(self, group_id: str, key: str | bytes = "") -> bytes:
+        """Return the key of a group's record; with ``.j`` or the like that of its chord."""
+        return self._key(GROUP_PREFIX, group_id, key)
+
+    def get_key_for_chord(self, group_id: str, key: str | bytes = "") -> bytes:
+        """Return the key of the counter that a Celery keeps of a chord in a store without sets."""
+        return self._key(CHORD_PREFIX, group_id, key)
+
+    def _key(self, kind: str, name: str, more: str | bytes) -> bytes:
+        # What an operator has put in front of all keys stands in front of the task's too.
+        prefix = self.store.key_prefix.removesuffix(TASK_PREFIX)
+        tail = more.decode() if isinstance(more, bytes) else more
+        return f"{prefix}{kind}{name}{tail}".encode()
+
+    def get(self, key: str | bytes) -> bytes | None:
+        """Return what is stored under the key of a task or a group; None where nothing is."""
+        text = key.decode() if isinstance(key, bytes) else key
+        for kind, load in ((GROUP_PREFIX, self.store.load_group), (TASK_PREFIX, self._load)):
+            start = self._key(kind, "", "").decode()
+            if text.startswith(start):
+                return load(text.removeprefix(start))
+        return None
+
+    def _load(self, task_id: str) -> bytes | None:
+        [record] = self.store.load([task_id])
+        return None if record is None else record.payload
 
     # -- groups -----------------------------------------------------------------------------------
 

@@ -7,7 +7,8 @@ for messages that Celery's clients send.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 from taskq.app.result import result_from_tuple
 from taskq.app.result_set import GroupResult
@@ -18,18 +19,31 @@ from taskq.canvas.primitives import chunks as make_chunks
 from taskq.canvas.primitives import group as make_group
 from taskq.canvas.signature import maybe_signature
 
-__all__ = ["add_builtin_tasks"]
+__all__ = [
+    "add_accumulate_task",
+    "add_backend_cleanup_task",
+    "add_builtin_tasks",
+    "add_chain_task",
+    "add_chord_task",
+    "add_chunk_task",
+    "add_group_task",
+    "add_map_task",
+    "add_starmap_task",
+    "add_unlock_chord_task",
+]
 
 
 def add_builtin_tasks(app: Tasking) -> None:
     """Register the builtin tasks on an app that is about to be finalized."""
-    _add_single(app)
-    _add_canvases(app)
-    _add_chord_unlock(app)
+    for add in _ALL:
+        add(app)
 
 
-def _add_single(app: Tasking) -> None:
-    """Tasks that work by themselves."""
+# -- tasks that work by themselves ----------------------------------------------------------------
+
+
+def add_backend_cleanup_task(app: Tasking) -> Any:
+    """Register what a scheduler sends once a day."""
 
     @app.task(name="celery.backend_cleanup", shared=False)
     def backend_cleanup() -> None:
@@ -38,11 +52,23 @@ def _add_single(app: Tasking) -> None:
         if clean_up is not None:
             clean_up()
 
+    return backend_cleanup
+
+
+def add_accumulate_task(app: Tasking) -> Any:
+    """Register what stands behind a group whose results are one."""
+
     @app.task(name="celery.accumulate", bind=True, shared=False)
     def accumulate(_self: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Hand on what it is given, or one of it."""
         index = kwargs.get("index")
         return args if index is None else args[index]
+
+    return accumulate
+
+
+def add_map_task(app: Tasking) -> Any:
+    """Register what ``task.map`` sends."""
 
     @app.task(name="celery.map", shared=False)
     def xmap(task: Any, it: Any) -> list[Any]:
@@ -50,25 +76,48 @@ def _add_single(app: Tasking) -> None:
         run = maybe_signature(task, app=app).type
         return [run(item) for item in it]
 
+    return xmap
+
+
+def add_starmap_task(app: Tasking) -> Any:
+    """Register what ``task.starmap`` and ``task.chunks`` send."""
+
     @app.task(name="celery.starmap", shared=False)
     def xstarmap(task: Any, it: Any) -> list[Any]:
         """Run a task for each list of arguments."""
         run = maybe_signature(task, app=app).type
         return [run(*item) for item in it]
 
+    return xstarmap
 
-def _add_canvases(app: Tasking) -> None:
-    """Tasks that send others; their result is the handle of those."""
+
+# -- tasks that send others; their result is the handle of those ----------------------------------
+
+
+def add_chunk_task(app: Tasking) -> Any:
+    """Register the task that a client's chunks may be."""
 
     @app.task(name="celery.chunks", shared=False)
     def chunk(task: Any, it: Any, n: int) -> Any:
         """Send the parts."""
         return make_chunks(maybe_signature(task, app=app), it, n, app=app).apply_async()
 
+    return chunk
+
+
+def add_group_task(app: Tasking) -> Any:
+    """Register the task that a client's group may be."""
+
     @app.task(name="celery.group", bind=True, shared=False)
     def group(_self: Any, /, tasks: Any, *_rest: Any, **_options: Any) -> Any:
         """Send the members."""
         return make_group([maybe_signature(each, app=app) for each in tasks], app=app).apply_async()
+
+    return group
+
+
+def add_chain_task(app: Tasking) -> Any:
+    """Register the task that a client's chain may be."""
 
     @app.task(name="celery.chain", bind=True, shared=False)
     def chain(_self: Any, /, tasks: Any, **_options: Any) -> Any:
@@ -77,14 +126,22 @@ def _add_canvases(app: Tasking) -> None:
             *[maybe_signature(each, app=app) for each in tasks], app=app
         ).apply_async()
 
+    return chain
+
+
+def add_chord_task(app: Tasking) -> Any:
+    """Register the task that a client's chord may be."""
+
     @app.task(name="celery.chord", bind=True, shared=False, ignore_result=False)
     def chord(_self: Any, /, header: Any, body: Any, **_options: Any) -> Any:
         """Send header and body."""
         return make_chord(header, body, app=app).apply_async()
 
+    return chord
 
-def _add_chord_unlock(app: Tasking) -> None:
-    """The task with which Celery waits for a header in a store that cannot count."""
+
+def add_unlock_chord_task(app: Tasking) -> Any:
+    """Register the task with which Celery waits for a header in a store that cannot count."""
 
     @app.task(
         name="celery.chord_unlock",
@@ -111,3 +168,18 @@ def _add_chord_unlock(app: Tasking) -> None:
             raise self.retry(countdown=interval, max_retries=max_retries)
         body = maybe_signature(callback, app=app)
         body.delay(header.get(disable_sync_subtasks=False))
+
+    return chord_unlock
+
+
+_ALL: Final[tuple[Callable[[Tasking], Any], ...]] = (
+    add_backend_cleanup_task,
+    add_accumulate_task,
+    add_map_task,
+    add_starmap_task,
+    add_chunk_task,
+    add_group_task,
+    add_chain_task,
+    add_chord_task,
+    add_unlock_chord_task,
+)

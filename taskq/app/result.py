@@ -249,7 +249,7 @@ class AsyncResult(ResultBase, Generic[R]):
 
     maybe_reraise = maybe_throw
 
-    def throw(self, error: Any = None, traceback: str | None = None) -> None:
+    def throw(self, error: Any = None, traceback: str | None = None, **_kwargs: Any) -> None:
         """Raise an exception that came from a worker; where it was raised there is in its notes."""
         error = self.result if error is None else error
         if not isinstance(error, BaseException):

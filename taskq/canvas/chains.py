@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, Self
+from typing import Any
 
-from taskq.canvas.composite import Composite, leaves, link_results, take
+from taskq.canvas.composite import Row, leaves, link_results, take
 from taskq.canvas.joining import append_step, pieces, without_nested_bodies
-from taskq.canvas.parts import Item, listed
+from taskq.canvas.parts import Fixing, listed
 from taskq.canvas.signature import Signature, maybe_signature
-from taskq.canvas.stamping import StampingVisitor, merged_stamps, with_stamps
+from taskq.canvas.stamping import merged_stamps
 from taskq.canvas.steps import Unfolded
 from taskq.states import SUCCESS
 
@@ -20,14 +20,14 @@ PROTOCOL_1 = 1
 
 
 @Signature.register_type("chain")
-class chain(Composite[Any]):  # noqa: N801 - Celery's name
+class chain(Row[Any]):  # noqa: N801 - Celery's name
     """Steps that follow each other.
 
     A group among them that something follows is a chord, so every step but the last is one result.
     Only the first step is a message at first; the others travel in it, the last one in front.
     """
 
-    tasks = Item("kwargs", "tasks")
+    _hooks = ("on_chain_start", "on_chain_end")
 
     def __init__(self, *tasks: Any, app: Any = None, **options: Any) -> None:
         given = tasks[0] if len(tasks) == 1 and not isinstance(tasks[0], dict) else tasks
@@ -60,15 +60,71 @@ class chain(Composite[Any]):  # noqa: N801 - Celery's name
     def _leaves(self) -> int:
         return leaves(self.tasks[-1]) if self.tasks else 0
 
-    def _parts(self) -> list[Any]:
-        steps: list[Any] = self.tasks
-        return steps
-
     def unchain_tasks(self) -> list[Signature[Any]]:
         """Return its steps as copies that say what the chain as a whole said."""
         return pieces(self)
 
     # -- sending ---------------------------------------------------------------------------------
+
+    def run(  # noqa: PLR0917 - Celery's signature
+        self,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        group_id: str | None = None,
+        chord: Any = None,
+        task_id: str | None = None,
+        link: Any = None,
+        link_error: Any = None,
+        publisher: Any = None,
+        producer: Any = None,
+        root_id: str | None = None,
+        parent_id: str | None = None,
+        app: Any = None,
+        group_index: int | None = None,
+        **options: Any,
+    ) -> Any:
+        """Send it, also where calls are eager."""
+        said = {
+            "link": link,
+            "link_error": link_error,
+            "publisher": publisher,
+            "producer": producer,
+        }
+        options.update({name: value for name, value in said.items() if value is not None})
+        fixing = Fixing(task_id, group_id, chord, root_id, parent_id, group_index)
+        if task_id is not None:
+            options["task_id"] = task_id
+        self._give_app(app)
+        return self._send(args, kwargs, {**options, **fixing.place, **fixing.lineage})
+
+    def prepare_steps(  # noqa: PLR0917 - Celery's signature
+        self,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any] | None,
+        tasks: Iterable[Any],
+        root_id: str | None = None,
+        parent_id: str | None = None,
+        link_error: Any = None,
+        app: Any = None,
+        last_task_id: str | None = None,
+        group_id: str | None = None,
+        chord_body: Any = None,
+        clone: bool = True,
+        from_dict: Any = None,  # noqa: ARG002 - the data of signatures says which kind they are
+        group_index: int | None = None,
+    ) -> tuple[list[Any], list[Any]]:
+        """Join and freeze steps; return them and their results, the last one first."""
+        steps = [maybe_signature(each, app=app, clone=clone) for each in tasks]
+        own = chain(steps, app=app)
+        if own.tasks and (args or kwargs):
+            own.tasks[0] = own.tasks[0].clone(args, kwargs)
+        _spread({"link_error": link_error}, own.tasks)
+        result = own.freeze(last_task_id, group_id, chord_body, root_id, parent_id, group_index)
+        results = []
+        while result is not None:
+            results.append(result)
+            result = result.parent
+        return own.tasks[::-1], results
 
     def _come_apart(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], said: dict[str, Any]
@@ -89,39 +145,21 @@ class chain(Composite[Any]):  # noqa: N801 - Celery's name
             said["chain"] = following[::-1]
         return Unfolded(first.unfold(args, kwargs, **said).operations, result)
 
-    def freeze(
-        self,
-        _id: str | None = None,
-        group_id: str | None = None,
-        chord: Any = None,
-        root_id: str | None = None,
-        parent_id: str | None = None,
-        group_index: int | None = None,
-    ) -> Any:
+    def _fix(self, said: Fixing) -> Any:
         """Fix the ids of all steps; the place in a group is that of the last one."""
         self._give_app(self._known_app())
         self.tasks = without_nested_bodies(self.tasks)
         result: Any = None
         for step in self.tasks:
             before = result
-            if step is self.tasks[-1]:
-                result = step.freeze(_id, group_id, chord, group_index=group_index)
-            else:
-                result = step.freeze()
+            told = said if step is self.tasks[-1] else Fixing()
+            result = step.freeze(told.id, **told.place)
             if before is not None:
                 link_results(result, before)
         if self.tasks:
             self.options["task_id"] = result.id
-            self.tasks[0].options.update(
-                {
-                    key: each
-                    for key, each in (("root_id", root_id), ("parent_id", parent_id))
-                    if each
-                }
-            )
+            self.tasks[0].options.update(said.lineage)
         return result
-
-    _freeze = freeze
 
     def apply(
         self, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Any
@@ -140,24 +178,6 @@ class chain(Composite[Any]):  # noqa: N801 - Celery's name
                 break
             given, named = (result.get(),), {}
         return result
-
-    # -- stamps and looks ------------------------------------------------------------------------
-
-    def stamp(
-        self,
-        visitor: StampingVisitor | None = None,
-        append_stamps: bool = False,
-        **headers: Any,
-    ) -> Self:
-        """Stamp all steps, and the links of the chain."""
-        found = visitor.on_chain_start(self, **headers) if visitor is not None else None
-        headers = with_stamps(headers, found)
-        self.stamp_links(visitor, append_stamps, **headers)
-        for step in self.tasks:
-            step.stamp(visitor, append_stamps, **headers)
-        if visitor is not None:
-            visitor.on_chain_end(self, **headers)
-        return self
 
     def __repr__(self) -> str:
         if not self.tasks:

@@ -7,7 +7,7 @@ from typing import Any, Self, TypeVar
 
 from taskq.canvas.composite import Composite, add_links, leaves, link_results, take
 from taskq.canvas.groups import group
-from taskq.canvas.parts import Item
+from taskq.canvas.parts import Fixing, Item
 from taskq.canvas.signature import Signature, maybe_signature
 from taskq.canvas.stamping import StampingVisitor, merged_stamps, with_stamps
 from taskq.canvas.steps import COMPOSITE, OpenChord, Unfolded
@@ -108,6 +108,29 @@ class chord(Composite[Any]):  # noqa: N801 - Celery's name
         options.update({name: value for name, value in given.items() if value is not None})
         return super().apply_async(args, kwargs, **options)
 
+    def run(  # noqa: PLR0917 - Celery's signature
+        self,
+        header: Any,
+        body: Any,
+        partial_args: Sequence[Any] = (),
+        app: Any = None,
+        interval: float | None = None,  # noqa: ARG002 - nobody asks again and again here
+        countdown: float | None = None,  # noqa: ARG002 - the same
+        max_retries: int | None = None,  # noqa: ARG002 - the same
+        eager: bool = False,
+        task_id: str | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        header_delay: float | None = None,
+        **options: Any,
+    ) -> Any:
+        """Send another header and body than its own; with ``eager`` run them here."""
+        other = chord(header, body, app=app or self._known_app(), **self.options)
+        given = {"task_id": task_id, "countdown": header_delay}
+        options.update({name: value for name, value in given.items() if value is not None})
+        if eager:
+            return other.apply(partial_args, kwargs, **options)
+        return other._send(partial_args, kwargs, options)
+
     def _come_apart(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], said: dict[str, Any]
     ) -> Unfolded:
@@ -151,27 +174,17 @@ class chord(Composite[Any]):  # noqa: N801 - Celery's name
             said = None
         return header_id or self.app.new_id(), said
 
-    def freeze(
-        self,
-        _id: str | None = None,
-        group_id: str | None = None,
-        chord: Any = None,
-        root_id: str | None = None,
-        parent_id: str | None = None,
-        group_index: int | None = None,
-    ) -> Any:
+    def _fix(self, said: Fixing) -> Any:
         """Fix the ids of header and body; the place in a group is that of the body."""
         self._give_app(self._known_app())
         header = self._header()
-        header_result = header.freeze(root_id=root_id, parent_id=parent_id)
+        header_result = header.freeze(root_id=said.root_id, parent_id=said.parent_id)
         self.options["task_id"] = header.options["task_id"]
         if self.body is None:
             return header_result
-        result = self.body.freeze(_id, group_id, chord, group_index=group_index)
+        result = self.body.freeze(said.id, **said.place)
         link_results(result, header_result)
         return result
-
-    _freeze = freeze
 
     def apply(
         self,

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
-from taskq.canvas.parts import listed
+from taskq.canvas.parts import Item, listed
 from taskq.canvas.signature import Signature
-from taskq.canvas.stamping import merged_stamps
+from taskq.canvas.stamping import StampingVisitor, merged_stamps, with_stamps
 from taskq.canvas.steps import Unfolded, carry_out
 
-__all__ = ["Composite", "add_links", "leaves", "link_results", "take"]
+__all__ = ["Composite", "Row", "add_links", "leaves", "link_results", "take"]
 
 R = TypeVar("R")
 
@@ -30,13 +30,16 @@ class Composite(Signature[R]):
         **options: Any,
     ) -> Any:
         """Send it; returns the handle of what comes of it."""
-        app = self.app
-        if app.conf.task_always_eager:
+        if self.app.conf.task_always_eager:
             return self.apply(args or (), kwargs or {}, **options)
         if route_name is not None:
             options["route_name"] = route_name
+        return self._send(args, kwargs, options)
+
+    def _send(self, args: Sequence[Any] | None, kwargs: Any, options: Mapping[str, Any]) -> Any:
+        """Send it, whatever the settings say."""
         unfolded = self.unfold(args, kwargs, **options)
-        carry_out(unfolded.operations, app)
+        carry_out(unfolded.operations, self.app)
         return unfolded.result
 
     def unfold(
@@ -75,6 +78,35 @@ class Composite(Signature[R]):
     def _in_front(self, args: Sequence[Any] | None) -> tuple[Any, ...]:
         """Put a call's args in front of its own."""
         return tuple(self.args) if self.immutable else (*(args or ()), *self.args)
+
+
+class Row(Composite[R]):
+    """What is made of tasks in a row: a chain, or a group."""
+
+    tasks = Item("kwargs", "tasks")
+    # What a visitor is asked before the first of them, and told after the last.
+    _hooks: ClassVar[tuple[str, str]]
+
+    def _parts(self) -> list[Any]:
+        parts: list[Any] = self.tasks
+        return parts
+
+    def stamp(
+        self,
+        visitor: StampingVisitor | None = None,
+        append_stamps: bool = False,
+        **headers: Any,
+    ) -> Self:
+        """Stamp all of its tasks, and its own links."""
+        start, end = self._hooks
+        found = getattr(visitor, start)(self, **headers) if visitor is not None else None
+        headers = with_stamps(headers, found)
+        self.stamp_links(visitor, append_stamps, **headers)
+        for task in self.tasks:
+            task.stamp(visitor, append_stamps, **headers)
+        if visitor is not None:
+            getattr(visitor, end)(self, **headers)
+        return self
 
 
 def leaves(sig: Any) -> int:

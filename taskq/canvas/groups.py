@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
-from taskq.canvas.composite import Composite, add_links, leaves, take
-from taskq.canvas.parts import Item
+from taskq.canvas.composite import Row, add_links, leaves, take
+from taskq.canvas.parts import Fixing
 from taskq.canvas.signature import Signature, maybe_signature
-from taskq.canvas.stamping import StampingVisitor, merged_stamps, with_stamps
+from taskq.canvas.stamping import merged_stamps
 from taskq.canvas.steps import Operation, Unfolded
 from taskq.current import get_current_worker_task
 
@@ -19,13 +19,13 @@ _ITS_OWN = ("task_id", "root_id", "parent_id", "reply_to")
 
 
 @Signature.register_type("group")
-class group(Composite[list[Any]]):  # noqa: N801 - Celery's name
+class group(Row[list[Any]]):  # noqa: N801 - Celery's name
     """Members that run independently; the result is the list of their results.
 
     A group within a group brings its members, so indexes count on through it.
     """
 
-    tasks = Item("kwargs", "tasks")
+    _hooks = ("on_group_start", "on_group_end")
 
     def __init__(self, *tasks: Any, app: Any = None, **options: Any) -> None:
         super().__init__(
@@ -58,10 +58,6 @@ class group(Composite[list[Any]]):  # noqa: N801 - Celery's name
 
     def _leaves(self) -> int:
         return sum(leaves(member) for member in self.tasks)
-
-    def _parts(self) -> list[Any]:
-        members: list[Any] = self.tasks
-        return members
 
     # -- sending ---------------------------------------------------------------------------------
 
@@ -107,32 +103,21 @@ class group(Composite[list[Any]]):  # noqa: N801 - Celery's name
             operations.extend(member.unfold(args, kwargs, **said).operations)
         return Unfolded(tuple(operations), result)
 
-    def freeze(
-        self,
-        _id: str | None = None,
-        group_id: str | None = None,
-        chord: Any = None,
-        root_id: str | None = None,
-        parent_id: str | None = None,
-        group_index: int | None = None,
-    ) -> Any:
+    def _fix(self, said: Fixing) -> Any:
         """Fix the ids of all members and number them; nested groups become members."""
         self._give_app(self._known_app())
         self.tasks = list(_flat(self.tasks))
         options = self.options
-        own_id = options["task_id"] = _id or options.get("task_id") or self.app.new_id()
-        if group_id is not None and group_id != own_id:
-            place = {"group_id": group_id, "chord": chord, "group_index": group_index}
-            options.update({key: value for key, value in place.items() if value is not None})
-        options["root_id"], options["parent_id"] = root_id, parent_id
+        own_id = options["task_id"] = said.id or options.get("task_id") or self.app.new_id()
+        if said.group_id is not None and said.group_id != own_id:
+            options.update(said.place)
+        options["root_id"], options["parent_id"] = said.root_id, said.parent_id
         results = []
-        index = group_index or 0
+        index = said.group_index or 0
         for member in self.tasks:
-            results.append(member.freeze(None, group_id, chord, root_id, parent_id, index))
+            results.append(member.freeze(*said._replace(id=None, group_index=index)))
             index += leaves(member)
         return self.app.GroupResult(own_id, results)
-
-    _freeze = freeze
 
     def apply(
         self, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Any
@@ -170,22 +155,6 @@ class group(Composite[list[Any]]):  # noqa: N801 - Celery's name
         for position, member in enumerate(self.tasks):
             countdown = start + position * step
             member.set(countdown=countdown if stop is None else min(countdown, stop))
-        return self
-
-    def stamp(
-        self,
-        visitor: StampingVisitor | None = None,
-        append_stamps: bool = False,
-        **headers: Any,
-    ) -> Self:
-        """Stamp all members, and the links of the group."""
-        found = visitor.on_group_start(self, **headers) if visitor is not None else None
-        headers = with_stamps(headers, found)
-        self.stamp_links(visitor, append_stamps, **headers)
-        for member in self.tasks:
-            member.stamp(visitor, append_stamps, **headers)
-        if visitor is not None:
-            visitor.on_group_end(self, **headers)
         return self
 
     def __repr__(self) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
-__all__ = ["DEFAULTS", "Item", "Result", "listed", "task_name_from", "type_name"]
+__all__ = ["DEFAULTS", "Fixing", "Item", "Result", "listed", "task_name_from", "type_name"]
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -51,6 +51,29 @@ class Item:
         for key in self._path[:-1]:
             sig = sig[key]
         sig[self._path[-1]] = value
+
+
+class Fixing(NamedTuple):
+    """What ``Signature.freeze`` is told, in its order."""
+
+    id: str | None = None
+    group_id: str | None = None
+    chord: Any = None
+    root_id: str | None = None
+    parent_id: str | None = None
+    group_index: int | None = None
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """Where in a group, as options, as far as it is said."""
+        said = {"group_id": self.group_id, "chord": self.chord, "group_index": self.group_index}
+        return {key: value for key, value in said.items() if value is not None}
+
+    @property
+    def lineage(self) -> dict[str, Any]:
+        """What it stems from, as options, as far as it is said."""
+        said = {"root_id": self.root_id, "parent_id": self.parent_id}
+        return {key: value for key, value in said.items() if value}
 
 
 # What a plain signature is if nothing is said.

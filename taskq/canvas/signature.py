@@ -24,7 +24,7 @@ from typing import (
 )
 
 from taskq.canvas.joining import join
-from taskq.canvas.parts import DEFAULTS, Item, Result, listed, task_name_from, type_name
+from taskq.canvas.parts import DEFAULTS, Fixing, Item, Result, listed, task_name_from, type_name
 from taskq.canvas.stamping import StampingVisitor, merged_stamps, with_stamps
 from taskq.canvas.steps import Step, Unfolded, send
 from taskq.current import app_or_default
@@ -258,19 +258,19 @@ class Signature(dict[str, Any], Generic[R]):
 
         Who belongs to a group already stays in it.
         """
-        options = self.options
-        task_id = options["task_id"] = _id or options.get("task_id") or self.app.new_id()
-        if root_id:
-            options["root_id"] = root_id
-        if parent_id:
-            options["parent_id"] = parent_id
-        options.setdefault("reply_to", self.app.thread_oid)
-        if "group_id" not in options:
-            place = {"group_id": group_id, "chord": chord, "group_index": group_index}
-            options.update({key: value for key, value in place.items() if value is not None})
-        return self.app.AsyncResult(task_id)
+        return self._fix(Fixing(_id, group_id, chord, root_id, parent_id, group_index))
 
     _freeze = freeze
+
+    def _fix(self, said: Fixing) -> Any:
+        """Do what ``freeze`` says, for this kind."""
+        options = self.options
+        task_id = options["task_id"] = said.id or options.get("task_id") or self.app.new_id()
+        options.update(said.lineage)
+        options.setdefault("reply_to", self.app.thread_oid)
+        if "group_id" not in options:
+            options.update(said.place)
+        return self.app.AsyncResult(task_id)
 
     # -- links -----------------------------------------------------------------------------------
 

@@ -61,6 +61,18 @@ MODULES: Final[Mapping[str, Module]] = MappingProxyType(
                 "sanitize_url": "taskq.conf:sanitize_url",
             }
         ),
+        "celery.app.builtins": Module("taskq.app.builtins"),
+        "celery.backends": Module(),
+        "celery.backends.base": Module(
+            names={"DisabledBackend": "taskq.compat.backends:DisabledBackend"}
+        ),
+        "celery.backends.cache": Module(
+            names={"CacheBackend": "taskq.compat.backends:CacheBackend"}
+        ),
+        "celery.backends.redis": Module(
+            names={"RedisBackend": "taskq.compat.backends:RedisBackend"}
+        ),
+        "celery.backends.rpc": Module(names={"RPCBackend": "taskq.compat.backends:RPCBackend"}),
         "celery.bin": Module("taskq.cli"),
         "celery.bin.base": Module(
             names=_all(
@@ -91,7 +103,16 @@ MODULES: Final[Mapping[str, Module]] = MappingProxyType(
                 "reraise": "taskq.compat.objects:reraise",
             },
         ),
-        "celery.result": Module("taskq.app.result"),
+        "celery.result": Module(
+            "taskq.app.result",
+            {
+                "EagerResult": "taskq.app.eager_result:EagerResult",
+                "GroupResult": "taskq.app.result_set:GroupResult",
+                "ResultSet": "taskq.app.result_set:ResultSet",
+                **_all("taskq.app.joining", "allow_join_result", "assert_will_not_block"),
+                **_all("taskq.app.joining", "denied_join_result"),
+            },
+        ),
         "celery.signals": Module("taskq.signals"),
         "celery.states": Module("taskq.states"),
         "celery.utils.dispatch": Module(names=_all("taskq.signals", "Signal")),

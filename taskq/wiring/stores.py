@@ -35,6 +35,13 @@ def make_store(
     return store, broker
 
 
+def store_at(app: Any, url: str) -> ResultStore:
+    """Return a store at another place than the one that the app's settings name."""
+    ports, conf = app.ports, app.conf
+    ground = Ground(ports.clock, ports.randomness, ports.place, ports.codec)
+    return _maker_of(url, conf)(conf, url, ground, ports.broker, lambda: app.thread_oid)
+
+
 def _maker_of(url: str, conf: Any) -> StoreMaker:
     alias = url.partition("://")[0]
     found = STORES.get(alias) or STORES.get(alias.partition("+")[0])
