@@ -5,8 +5,9 @@ Made by the world for each node, given to the node's broker end, store end and p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from types import TracebackType
 from typing import Any, Final
 
 from taskq_testing.sim.scheduler import Scheduler
@@ -23,6 +24,24 @@ class Link:
         self.reason = ""
 
 
+class _Whole(AbstractContextManager[None]):
+    """One step made of several; one object for all of a node, entered twice for each task."""
+
+    def __init__(self, hands: Hands) -> None:
+        self._hands = hands
+
+    def __enter__(self) -> None:
+        self._hands.begin_whole()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._hands.end_whole(act=kind is None)
+
+
 class Hands:
     """Switch points, time and the trace, for one node."""
 
@@ -32,6 +51,7 @@ class Hands:
         self._scheduler = scheduler
         self._trace = trace
         self._undivided = 0
+        self._whole = _Whole(self)
         self._late: list[Callable[[], None]] = []
         self._last_pid = FIRST_PID
 
@@ -63,17 +83,20 @@ class Hands:
         """Let virtual time pass."""
         self._scheduler.sleep(seconds)
 
-    @contextmanager
-    def undivided(self) -> Iterator[None]:
-        """Make several calls one step, as a script on the server would."""
+    def begin_whole(self) -> None:
+        """From here on nobody comes between."""
         self._undivided += 1
-        try:
-            yield
-        finally:
-            self._undivided -= 1
-        if self._late:
+
+    def end_whole(self, *, act: bool) -> None:
+        """From here on others may come between; first who watched for what happened, acts."""
+        self._undivided -= 1
+        if self._late and act:
             acts, self._late = self._late, []
             self._scheduler.interrupt(acts)
+
+    def undivided(self) -> AbstractContextManager[None]:
+        """Make several calls one step, as a script on the server would."""
+        return self._whole
 
     def let_go(self) -> None:
         """The world is over: what was killed in it, and is kept for ever, keeps no trace of it."""

@@ -348,11 +348,15 @@ class WorkerNode:
         self.exit_code = effect.code
 
 
+# What a record shows as it is; the rest as its repr.
+_PLAIN: Final = (str, int, float, bytes, type(None))
+# Facts of a line in the log that are long, or that a record names itself.
+_OWN: Final = frozenset({"line", "level", "traceback", "what", "node"})
+
+
 def _shown(effect: Say) -> dict[str, Any]:
-    """Facts of a line in the log, but those that are long or that a record names itself."""
-    own = ("line", "level", "traceback", "what", "node")
     return {
-        name: value if isinstance(value, str | int | float | bytes | None) else repr(value)
+        name: value if isinstance(value, _PLAIN) else repr(value)
         for name, value in effect.facts.items()
-        if name not in own
+        if name not in _OWN
     }

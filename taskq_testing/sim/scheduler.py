@@ -18,6 +18,7 @@ import asyncio
 import sys
 from collections.abc import Callable
 from contextvars import Context
+from enum import Enum, auto
 from heapq import heappop, heappush
 from typing import Any, Final
 
@@ -45,6 +46,14 @@ class Stuck(Exception):
     def __str__(self) -> str:
         listed = "\n".join(f"  {line}" for line in self.waiting)
         return f"at {self.now_s:g}s nothing can happen any more, but these wait:\n{listed}"
+
+
+class Halt(Enum):
+    """Why ``Scheduler.run`` came back."""
+
+    QUIET = auto()  # nothing but housekeeping is to come
+    LATE = auto()  # what comes next lies behind the time that was allowed
+    TIRED = auto()  # as many steps as were allowed
 
 
 class Process:
@@ -87,6 +96,8 @@ class Scheduler:
         self._processes: dict[Process, None] = {}
         self._failure: BaseException | None = None
         self._interrupts: list[Callable[[], None]] = []
+        # Up to this step nobody looks between steps: who would be next goes on without a switch.
+        self._express_until = 0
 
     # -- making and ending processes --------------------------------------------------------
 
@@ -156,8 +167,14 @@ class Scheduler:
         process = self.current
         if process is None:
             return
-        self.leave_if_gone()
-        self._enter(process, self.time.now_s, essential=True)
+        if process.gone:
+            self.leave_if_gone()
+        rank = self.choices.draw()
+        if self.steps < self._express_until and self._comes_first(rank):
+            self.steps += 1
+            process.reads = 0
+            return
+        self._enter_with(process, self.time.now_s, rank, essential=True)
         self._switch_out(process)
 
     def sleep(self, seconds: float) -> None:
@@ -209,6 +226,21 @@ class Scheduler:
         """Nothing will happen but housekeeping."""
         return self._essential == 0 and not self._interrupts
 
+    def run(self, end_s: float, most: int) -> Halt:
+        """Take steps until nothing but housekeeping is to come."""
+        last = self._express_until = self.steps + most
+        try:
+            while self._essential or self._interrupts:
+                if self.steps >= last:
+                    return Halt.TIRED
+                at_s = self.next_at_s()
+                if at_s is not None and at_s > end_s and not self._interrupts:
+                    return Halt.LATE
+                self.step()
+        finally:
+            self._express_until = 0
+        return Halt.QUIET
+
     def step(self) -> bool:
         """Run one process up to its next switch point; False if there is nothing to run."""
         if self.current is not None:
@@ -216,12 +248,14 @@ class Scheduler:
                 f"{self.current.name} tried to run the world that it runs in; only the test "
                 "itself can do that (in a body, sleep or wait for a result instead)"
             )
-        self._run_interrupts()
+        if self._interrupts:
+            self._run_interrupts()
         process = self._next()
         if process is None:
             return False
         self._resume(process)
-        self._run_interrupts()
+        if self._interrupts:
+            self._run_interrupts()
         return True
 
     def next_at_s(self) -> float | None:
@@ -281,6 +315,16 @@ class Scheduler:
         process.essential = essential
         self._essential += essential
         heappush(self._heap, (at_s, rank, sequence, process))
+
+    def _comes_first(self, rank: int) -> bool:
+        """Whether whoever enters now, with this rank, would be next."""
+        heap = self._heap
+        if not heap:
+            return True
+        # An entry that is not valid any more only makes the answer too careful.
+        at_s, first, _, _ = heap[0]
+        now_s = self.time.now_s
+        return now_s < at_s or (now_s == at_s and rank < first)
 
     def _forget_entry(self, process: Process) -> None:
         if process.entry:

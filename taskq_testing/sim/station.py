@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextvars import Context, ContextVar, copy_context
-from typing import Any, Final
+from contextvars import Context, copy_context
+from typing import Any
 
+from taskq import current
 from taskq.ports import Codec, Place, Ports
 from taskq_testing.sim.broker import BrokerEnd, BrokerModel
 from taskq_testing.sim.clock import NodeClock
@@ -126,15 +127,5 @@ class Seat:
     def context(self, base: Context) -> Context:
         """A context in which code finds itself here."""
         context = base.run(copy_context)
-        context.run(SEAT.set, self)
+        context.run(current.ports_here.set, self.ports)
         return context
-
-
-SEAT: Final[ContextVar[Seat | None]] = ContextVar("taskq_sim_seat", default=None)
-
-
-def ports_of_seat(app: Any) -> Ports:
-    """For ``current.ports_here``: the ports of whoever asks."""
-    seat = SEAT.get()
-    assert seat is not None, "an app was asked for its ports outside of every simulated node"
-    return seat.ports(app)

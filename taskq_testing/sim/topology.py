@@ -103,9 +103,14 @@ class Topology:
         self.queues: dict[str, Queue] = {}
         self._bindings: dict[str, dict[tuple[str, str], None]] = {}
         self._types: dict[str, str] = {}
+        self._declared: dict[int, QueueSpec | ExchangeSpec] = {}
 
     def declare(self, spec: QueueSpec | ExchangeSpec) -> None:
         """Make sure that it exists."""
+        # Senders declare with each message, and always by the same object.
+        if self._declared.get(id(spec)) is spec:
+            return
+        self._declared[id(spec)] = spec
         if isinstance(spec, ExchangeSpec):
             self._exchange(spec)
             return

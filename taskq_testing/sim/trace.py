@@ -8,7 +8,7 @@ A ``Record`` says when, on which node, what, and with which facts.  ``EVENTS`` l
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -92,36 +92,55 @@ class Trace:
     """What happened in one run."""
 
     def __init__(self) -> None:
-        self.records: list[Record] = []
         self.choices: list[int] = []
+        # Kept in columns; records are made when somebody looks.  To make nine records for each task
+        # took a twentieth of its time, and that the garbage collector visits them all a sixth.
+        self._times: list[float] = []
+        self._nodes: list[str] = []
+        self._kinds: list[str] = []
+        self._facts: list[dict[str, Any]] = []
+        self._places: dict[str, list[int]] = {what: [] for what in EVENTS}
+        self._records: list[Record] = []
         self._watches: dict[str, list[list[Any]]] = {}
 
     def add(
         self, at_s: float, node: str, what: str, facts: dict[str, Any]
     ) -> list[Callable[[], None]]:
         """Append; returns what watchers want to be done now."""
-        record = Record(len(self.records), at_s, node, what, facts)
-        self.records.append(record)
+        place = len(self._times)
+        self._places[what].append(place)
+        self._times.append(at_s)
+        self._nodes.append(node)
+        self._kinds.append(what)
+        self._facts.append(facts)
         watched = self._watches.get(what)
-        return _triggered(watched, record) if watched else []
+        return _triggered(watched, self._record(place)) if watched else []
 
     def watch(self, watch: Watch) -> None:
         """Be told when a record comes that matches."""
         self._watches.setdefault(watch.what, []).append([watch, watch.nth])
 
+    @property
+    def records(self) -> Sequence[Record]:
+        """All that happened, in order."""
+        made = self._records
+        made.extend(map(self._record, range(len(made), len(self))))
+        return made
+
     def __iter__(self) -> Iterator[Record]:
         return iter(self.records)
 
     def __len__(self) -> int:
-        return len(self.records)
+        return len(self._times)
 
     def find(self, what: str, **facts: Any) -> list[Record]:
         """All records of a kind that say all of that; ``node=`` is the node's name."""
-        return [record for record in self.records if record.matches(what, facts)]
+        found = map(self._record, self._places.get(what, ()))
+        return [record for record in found if record.matches(what, facts)]
 
     def count(self, what: str, **facts: Any) -> int:
         """How many there are."""
-        return len(self.find(what, **facts))
+        return len(self.find(what, **facts) if facts else self._places.get(what, ()))
 
     def of_task(self, task_id: str) -> list[Record]:
         """Everything about one task."""
@@ -135,10 +154,17 @@ class Trace:
         """A fingerprint of choices, events and the bytes of all payloads."""
         digest = hashlib.blake2b(digest_size=16)
         digest.update(repr(self.choices).encode())
-        for record in self.records:
-            facts = tuple(record.facts.items())
-            digest.update(repr((record.at_s, record.node, record.what, facts)).encode())
+        columns = zip(self._times, self._nodes, self._kinds, self._facts, strict=True)
+        for at_s, node, what, facts in columns:
+            digest.update(repr((at_s, node, what, tuple(facts.items()))).encode())
         return digest.hexdigest()
+
+    def _record(self, place: int) -> Record:
+        if place < len(self._records):
+            return self._records[place]
+        return Record(
+            place, self._times[place], self._nodes[place], self._kinds[place], self._facts[place]
+        )
 
 
 def clock_text(at_s: float) -> str:

@@ -29,8 +29,8 @@ from taskq_testing.sim.patches import Patches
 from taskq_testing.sim.pool import SimPool
 from taskq_testing.sim.profiles import PROFILES
 from taskq_testing.sim.randomness import Choices
-from taskq_testing.sim.scheduler import Scheduler, Stuck
-from taskq_testing.sim.station import SEAT, Seat, Station, ports_of_seat
+from taskq_testing.sim.scheduler import Halt, Scheduler, Stuck
+from taskq_testing.sim.station import Seat, Station
 from taskq_testing.sim.store import Awaited, StoreModel
 from taskq_testing.sim.trace import EVENTS, Record, Trace, Watch, clock_text
 from taskq_testing.sim.whereabouts import whereabouts
@@ -90,7 +90,7 @@ class SimWorld:
         self._vain_waits = 0
         self._patches = Patches(self._scheduler, seed)
         self._base: Context = copy_context()
-        self._tokens: tuple[Token[Any], Token[Any]] | None = None  # while it is active
+        self._token: Token[Any] | None = None  # while it is active
         self._closed = False
         self._client = Seat(self._station(CLIENT), codec)
 
@@ -100,11 +100,10 @@ class SimWorld:
         """Make it the active world: its apps stand on its ports, and bodies see its time."""
         if self._closed:
             raise RuntimeError("this world is closed; what happened in it stays so: make another")
-        if self._tokens is None:
+        if self._token is None:
             self._patches.apply()
             self._base = copy_context()
-            self._base.run(current.ports_here.set, ports_of_seat)
-            self._tokens = (SEAT.set(self._client), current.ports_here.set(ports_of_seat))
+            self._token = current.ports_here.set(self._client.ports)
         return self
 
     def __enter__(self) -> Self:
@@ -122,7 +121,7 @@ class SimWorld:
     def close(self) -> None:
         """The power goes off: whatever still runs is dropped where it is."""
         self._closed = True
-        if self._tokens is None:
+        if self._token is None:
             return
         for node in self.workers.values():
             node.pool.close_loops()
@@ -135,10 +134,8 @@ class SimWorld:
             station.let_go()
         self._scheduler.let_go()
         self.broker.let_go()
-        seat, ports = self._tokens
-        self._tokens = None
-        current.ports_here.reset(ports)
-        SEAT.reset(seat)
+        current.ports_here.reset(self._token)
+        self._token = None
         self._patches.remove()
 
     # -- nodes -------------------------------------------------------------------------------------
@@ -256,15 +253,17 @@ class SimWorld:
 
         Raises ``Stuck`` if somebody then waits for what will never come.
         """
-        end_s = self.now_s + limit_s
-        for _ in range(STEP_LIMIT):
-            if self.quiet:
+        end_s, most = self.now_s + limit_s, self.steps + STEP_LIMIT
+        while (halt := self._scheduler.run(end_s, most - self.steps)) is Halt.QUIET:
+            if not self._somebody_will_restore():
                 stuck = self._scheduler.stuck()
                 if stuck:
                     raise Stuck(stuck, self.now_s)
                 return
             self._check_time(end_s, limit_s)
-            assert self._scheduler.step(), "the world is not quiet, and nothing is to come"
+            assert self._scheduler.step(), "a lease ends, and nobody is to see it"
+        self._check_time(end_s, limit_s)
+        assert halt is Halt.TIRED
         raise self._not_quiet(f"{STEP_LIMIT} steps")
 
     @property

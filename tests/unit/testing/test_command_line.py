@@ -98,14 +98,8 @@ def test_the_place_where_histories_part_is_told() -> None:
 
     assert "the histories part here: task.start on w1, then task.end on w1" in found.sentence
     assert [record.what for record in found.records] == ["task.start", "task.end"]
-    assert "the end, then task.end" in difference(Trace(), _tail(second)).sentence
+    assert "the end, then worker.start" in difference(Trace(), second).sentence
     assert "0 choices were drawn, then 0" in difference(first, first).sentence
-
-
-def _tail(trace: Trace) -> Trace:
-    tail = Trace()
-    tail.records = trace.records[-1:]
-    return tail
 
 
 def test_a_file_without_meaning(file: Path) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
+from contextvars import copy_context
 from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskq_testing.sim.scheduler import Process
+from taskq_testing.sim.scheduler import Halt, Process
 from tests.unit.testing.simple_world import Bench
 
 
@@ -187,3 +189,57 @@ def test_an_error_can_be_thrown_into_a_sleep() -> None:
     bench.run()
 
     assert seen == [(("soft",), 5.0)]
+
+
+def test_a_process_that_only_pauses_runs_into_the_limit() -> None:
+    """Also when nobody else wants to go first, so that it goes on without a switch."""
+    bench = Bench()
+
+    def spin() -> None:
+        while True:
+            bench.scheduler.pause()
+
+    bench.spawn("spinner", spin)
+
+    assert bench.scheduler.run(10.0, 500) is Halt.TIRED
+    assert bench.scheduler.steps == 500
+
+
+def test_running_on_stops_before_what_is_late() -> None:
+    """What comes behind the end has not begun, and time has not moved there."""
+    bench, seen = Bench(), list[float]()
+    for at_s in (1.0, 5.0):
+        bench.scheduler.spawn(
+            f"at {at_s}",
+            lambda: seen.append(bench.time.now_s),
+            place=None,
+            context=copy_context(),
+            delay_s=at_s,
+        )
+
+    assert bench.scheduler.run(2.0, 500) is Halt.LATE
+    assert (seen, bench.time.now_s) == ([1.0], 1.0)
+    assert bench.scheduler.run(9.0, 500) is Halt.QUIET
+    assert seen == [1.0, 5.0]
+
+
+@given(seed=st.integers(0, 2**32), lengths=st.lists(st.integers(1, 9), min_size=1, max_size=5))
+def test_running_on_gives_the_history_of_single_steps(seed: int, lengths: list[int]) -> None:
+    """Who goes on without a switch is who would have been next: same order, choices, steps."""
+
+    def history(drive: Callable[[Bench], object]) -> tuple[list[str], list[int], int]:
+        bench, seen = Bench(seed), list[str]()
+
+        def work(name: str, turns: int) -> None:
+            for turn in range(turns):
+                seen.append(f"{name}.{turn}")
+                if turn % 4 == 3:
+                    bench.scheduler.sleep(turn)
+                bench.scheduler.pause()
+
+        for number, turns in enumerate(lengths):
+            bench.spawn(f"p{number}", partial(work, f"p{number}", turns))
+        drive(bench)
+        return seen, bench.scheduler.choices.made, bench.scheduler.steps
+
+    assert history(Bench.run) == history(lambda bench: bench.scheduler.run(1e9, 10**6))
