@@ -2,7 +2,8 @@
 
 Each slot stands for one child process: a process of the scheduler that runs one job after the
 other.  To kill it is to drop its greenlet, so that nothing of the body's ``finally`` runs; then
-``SlotLost`` says which jobs went with it, and a new slot takes its place.
+``SlotLost`` says which jobs went with it, and a new process takes its place.  It keeps all that
+``taskq_testing.conformance.pool`` asks of a pool.
 
 Owned here: slots, soft time limits.  Not owned: what a job means (the runner), what a lost slot
 means (the core).
@@ -13,6 +14,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context
+from signal import SIGINT
 from typing import Any
 
 from taskq.errors import SoftTimeLimitExceeded
@@ -40,7 +42,18 @@ class Slot:
         self.running: Job | None = None
         self.process: Process | None = None
         self.loop: VirtualLoop | None = None
-        self.leaving = False  # ends when it is idle
+        self.leaving = ""  # why it ends when it is idle
+        self.late: list[Job] = []  # given when it was leaving already
+
+    @property
+    def load(self) -> int:
+        """How many endings it owes."""
+        return len(self.jobs) + (self.running is not None)
+
+    @property
+    def unstarted(self) -> tuple[int, ...]:
+        """The tokens of what it has not begun."""
+        return tuple(job.token for job in (*self.jobs, *self.late))
 
 
 class SimPool:
@@ -59,7 +72,6 @@ class SimPool:
         self._context, self._wake = context, wake
         self._run: JobRunner | None = None
         self._news: list[PoolEvent] = []
-        self._last_number = 0
         self.slots: dict[int, Slot] = {}
 
     # -- the port --------------------------------------------------------------------------------
@@ -81,23 +93,32 @@ class SimPool:
 
     def start(self, slots: int, run: JobRunner) -> None:
         """Make slots."""
+        assert self._run is None, "a pool is started once"
         self._run = run
         self.grow(slots)
 
     def submit(self, slot: int, jobs: Sequence[Job]) -> None:
         """Give jobs to a slot."""
-        found = self.slots[slot]
-        found.jobs.extend(jobs)
-        if found.process is not None:
-            self._scheduler.wake(found.process)
+        found = self.slots.get(slot)
+        if found is None:
+            tokens = tuple(job.token for job in jobs)
+            self._tell(SlotLost(slot, (), tokens, "has no process", expected=True))
+        elif found.leaving:
+            found.late.extend(jobs)  # its end gives them back
+        else:
+            found.jobs.extend(jobs)
+            self._wake_up(found)
 
     def recall(self, slot: int) -> None:
         """Take back what waits, and say so."""
         found = self.slots.get(slot)
-        waiting = [] if found is None else list(found.jobs)
-        if found is not None:
-            found.jobs.clear()
-        self._tell(JobsReturned(slot, tuple(job.token for job in waiting)))
+        if found is None:
+            self._tell(JobsReturned(slot, ()))
+            return
+        returned = found.unstarted
+        found.jobs.clear()
+        found.late.clear()
+        self._tell(JobsReturned(slot, returned))
 
     def collect(self) -> Sequence[PoolEvent]:
         """Return what happened since the last call."""
@@ -105,34 +126,38 @@ class SimPool:
         return news
 
     def grow(self, count: int = 1) -> None:
-        """Add slots."""
+        """Add slots, under the lowest numbers that are free."""
         for _ in range(count):
-            self._last_number += 1
-            self._open_slot(self._last_number)
+            self._open_slot(next(n for n in range(len(self.slots) + 1) if n not in self.slots))
 
     def shrink(self, count: int = 1) -> None:
-        """Remove slots, idle ones first."""
-        by_load = sorted(self.slots.values(), key=lambda slot: slot.running is not None)
+        """Let slots go: those without work first, and of these the youngest."""
+        staying = [slot for slot in self.slots.values() if not slot.leaving]
+        if count >= len(staying):
+            raise ValueError(f"cannot take {count} of {len(staying)} slots; one has to stay")
+        by_load = sorted(staying, key=lambda slot: (slot.load, -slot.number))
         for slot in by_load[:count]:
-            self._leave(slot)
+            self._leave(slot, "its slot was removed")
 
     def terminate(self, slot: int, signal: int) -> None:
         """End a slot at once."""
-        self.kill(slot, f"signal {signal}", expected=True)
+        if slot in self.slots:  # else it is dead already, and its loss has been told
+            self.kill(slot, f"terminated with signal {signal}", expected=True)
 
     def stop(self, *, at_once: bool = False) -> None:
-        """No job follows."""
+        """Let every slot go; with ``at_once`` the busy ones are killed."""
         for slot in list(self.slots.values()):
-            if at_once:
-                self._drop(slot)
-            else:
-                self._leave(slot)
+            if at_once and slot.load:
+                slot.leaving = "the worker stops at once"
+                self.kill(slot.number, slot.leaving, expected=True)
+            elif not slot.leaving:
+                self._leave(slot, "the worker stops")
 
     def describe(self) -> Mapping[str, Any]:
         """What ``inspect stats`` shows."""
         return {
             "implementation": "taskq_testing.sim.pool:SimPool",
-            "max-concurrency": len(self.slots),
+            "max-concurrency": sum(not slot.leaving for slot in self.slots.values()),
             "processes": [slot.pid for slot in self.slots.values()],
         }
 
@@ -146,13 +171,13 @@ class SimPool:
         return None
 
     def kill(self, number: int, reason: str, *, expected: bool = False) -> None:
-        """A child process dies; the pool notices, and starts another in its place."""
+        """A child process dies; the pool notices, and starts another where the slot is to stay."""
         slot = self.slots[number]
         started = () if slot.running is None else (slot.running.token,)
-        unstarted = tuple(job.token for job in slot.jobs)
         self._drop(slot)
-        self._tell(SlotLost(number, started, unstarted, reason, expected))
-        self._open_slot(number)
+        self._tell(SlotLost(number, started, slot.unstarted, reason, expected))
+        if not slot.leaving:
+            self._open_slot(number)
         self._scheduler.leave_if_gone()
 
     def vanish(self) -> None:
@@ -183,8 +208,11 @@ class SimPool:
             owner=slot,
         )
 
-    def _leave(self, slot: Slot) -> None:
-        slot.leaving = True
+    def _leave(self, slot: Slot, why: str) -> None:
+        slot.leaving = why
+        self._wake_up(slot)
+
+    def _wake_up(self, slot: Slot) -> None:
         if slot.process is not None:
             self._scheduler.wake(slot.process)
 
@@ -210,10 +238,11 @@ class SimPool:
             if slot.leaving:
                 break
             self._scheduler.wait("a job", idle=True)
-        self.slots.pop(slot.number, None)
+        run.end_process(0)
         if slot.loop is not None:
             slot.loop.close()
-        run.end_process(0)
+        del self.slots[slot.number]
+        self._tell(SlotLost(slot.number, (), slot.unstarted, slot.leaving, expected=True))
 
     def _one(self, slot: Slot, run: JobRunner) -> None:
         job = slot.running = slot.jobs.popleft()
@@ -229,13 +258,14 @@ class SimPool:
         try:
             ending = self._limited(slot, job, run)
         except (SystemExit, KeyboardInterrupt) as error:  # the child process ends
+            run.end_process(_exit_code(error))
             self.kill(slot.number, f"the body raised {error!r}")
             raise AssertionError("a dead process went on") from error
-        slot.running = None
         self._hands.say(
             "task.end", id=headers.get("id"), task=headers.get("task"),
             retries=headers.get("retries", 0), how=ending.kind.value, summary=ending.summary,
         )  # fmt: skip
+        slot.running = None  # not before: killed up to here, it has begun and not ended
         self._tell(ending)
 
     def _limited(self, slot: Slot, job: Job, run: JobRunner) -> Ending:
@@ -262,3 +292,12 @@ class SimPool:
         if slot.loop is None:
             slot.loop = self.new_loop()
         return slot.loop.run_until_complete(run.awaitable(job))
+
+
+def _exit_code(error: BaseException) -> int:
+    """What its parent would see."""
+    if not isinstance(error, SystemExit):
+        return 128 + SIGINT
+    if error.code is None:
+        return 0
+    return error.code & 0xFF if isinstance(error.code, int) else 1

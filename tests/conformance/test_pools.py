@@ -1,11 +1,12 @@
-"""The promises of a pool, kept by each of the real ones."""
+"""The promises of a pool, kept by each of the real ones, and by the simulated one."""
 
 from __future__ import annotations
 
 import select
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextvars import Context
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -16,6 +17,12 @@ from taskq.adapters.pools.solo import SoloPool
 from taskq.adapters.pools.threads import ThreadsPool
 from taskq.ports import Pool
 from taskq_testing.conformance.pool import Driver, PoolSuite
+from taskq_testing.sim.clock import NodeClock, Time
+from taskq_testing.sim.hands import Hands
+from taskq_testing.sim.pool import SimPool
+from taskq_testing.sim.randomness import Choices
+from taskq_testing.sim.scheduler import Scheduler
+from taskq_testing.sim.trace import Trace
 
 SLOTS = 3
 
@@ -84,3 +91,43 @@ class TestSolo(PoolSuite):
         rig = RealRig(SoloPool(clock=SystemClock()), slots=1, resizes=False)
         yield rig
         rig.pool.stop(at_once=True)
+
+
+@dataclass
+class SimRig:
+    """The simulated pool; the test is its worker, and stands outside of the scheduler."""
+
+    seed: int
+    slots: int = SLOTS
+    resizes: bool = True
+    ends_bodies: bool = True
+    scheduler: Scheduler = field(init=False)
+    woken: bool = False
+
+    def __post_init__(self) -> None:
+        self.scheduler = Scheduler(Time(), Choices(self.seed))
+        self.clock = NodeClock(self.scheduler.time, 0.0, self.scheduler.sleep)
+        hands = Hands("w1", self.scheduler, Trace())
+        self.pool = SimPool(
+            hands, self.scheduler, place=None, context=lambda _pid: Context(), wake=self.wake
+        )
+
+    def wake(self) -> None:
+        self.woken = True
+
+    def wait(self, seconds: float | None) -> None:
+        end_s = self.clock.elapsed_s + (float("inf") if seconds is None else seconds)
+        while not self.woken and (at := self.scheduler.next_at_s()) is not None and at <= end_s:
+            self.scheduler.step()
+        if not self.woken and seconds is not None:
+            self.scheduler.run_until_s(end_s)
+        self.woken = False
+
+
+class TestSim(PoolSuite):
+    @pytest.fixture(params=range(5))
+    def rig(self, request: pytest.FixtureRequest) -> Iterator[SimRig]:
+        rig = SimRig(seed=request.param)
+        yield rig
+        rig.pool.stop(at_once=True)
+        rig.pool.close_loops()
