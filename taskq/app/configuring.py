@@ -10,22 +10,47 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, tzinfo
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from taskq import signals
 from taskq.conf.configuration import Settings
-from taskq.conf.loading import settings_from_arguments
+from taskq.conf.loading import (
+    describe_source,
+    read_source,
+    settings_from,
+    settings_from_arguments,
+)
 from taskq.errors import ImproperlyConfigured
 from taskq.ports import Ports
 
-__all__ = ["AppSettings", "Configured"]
+__all__ = ["CONFIG_VARIABLES", "AppSettings", "Configured"]
+
+
+# Each may name the module that holds the configuration of apps that name none themselves.
+CONFIG_VARIABLES: Final = ("TASKQ_CONFIG_MODULE", "CELERY_CONFIG_MODULE")
 
 
 class AppSettings(Settings):
     """Settings that count their changes, so that what is derived from them knows when it is old."""
 
     _version = 0
+
+    def __init__(
+        self,
+        given: Mapping[str, Any],
+        environ: Mapping[str, str],
+        on_load: Callable[[Settings], object],
+    ) -> None:
+        super().__init__(given, environ=environ, on_load=on_load)
+        self._source = self._named_by_environment
+
+    def _named_by_environment(self) -> Mapping[str, Any]:
+        """Read what the environment names, when a setting is first asked for."""
+        named = next(filter(None, map(self._environ.get, CONFIG_VARIABLES)), None)
+        if named is None:
+            return {}
+        return settings_from(read_source(named, self._importer), describe_source(named))
 
     @property
     def version(self) -> int:
@@ -79,7 +104,7 @@ class Configured:
         self.on_after_configure = signals.Signal(
             name="app.on_after_configure", providing_args={"source"}
         )
-        self._conf = AppSettings(given, environ=os.environ, on_load=self._loaded)
+        self._conf = AppSettings(given, os.environ, self._loaded)
         if config_source is not None:
             self._conf.config_from_object(
                 config_source, silent=config_source_silent, namespace=namespace

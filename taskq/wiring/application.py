@@ -6,12 +6,15 @@ import os
 import socket
 from contextlib import AbstractContextManager
 from functools import cached_property
-from typing import Any
+from importlib.util import find_spec
+from typing import Any, Final
 
+from taskq import current
 from taskq.adapters.broker.serializers import KombuCodec
 from taskq.adapters.clock import SystemClock
 from taskq.adapters.randomness import SystemRandomness
 from taskq.app.app import App
+from taskq.app.configuring import CONFIG_VARIABLES
 from taskq.app.log import Logging
 from taskq.ports import Place, Ports
 from taskq.runtime.worker import Worker
@@ -119,3 +122,21 @@ class TaskQ(App):
         if surface is not None:
             surface.close()
         super().close()
+
+
+# Celery's name of the module that configures a program which makes no app.
+USUAL_CONFIG: Final = "celeryconfig"
+
+
+def make_default_app() -> TaskQ:
+    """Make the app of a program that never made one, when ``current_app`` is first used.
+
+    Its configuration is what the environment names (see ``app.configuring``), else the module
+    ``celeryconfig`` if there is one.
+    """
+    named = any(os.environ.get(variable) for variable in CONFIG_VARIABLES)
+    usual = None if named or find_spec(USUAL_CONFIG) is None else USUAL_CONFIG
+    return TaskQ("default", set_as_current=False, config_source=usual)
+
+
+current.set_default_factory(make_default_app)
