@@ -110,7 +110,8 @@ def _replay(scenarios: list[Scenario], seeds: Sequence[int] | None, how: _How) -
 
 def _run_all(scenario: Scenario, seeds: Sequence[int], how: _How) -> Tally:
     watch, tally, app = Stopwatch(), Tally(scenario.name), _make_app(scenario)
-    for seed in with_bar(seeds, scenario.name, how.columns or 80):
+    shown = seeds if how.verbose else with_bar(seeds, scenario.name, how.columns or 80)
+    for seed in shown:
         outcome = how.run(scenario, seed, app)
         tally.add(outcome)
         if how.verbose:

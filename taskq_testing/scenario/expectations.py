@@ -73,6 +73,11 @@ def _found(pattern: Pattern, world: SimWorld, results: Results) -> list[Record]:
     return world.trace.find(pattern.event, **facts)
 
 
+def _worded(pattern: Pattern) -> str:
+    facts = ", ".join(f"{name}: {value}" for name, value in pattern.facts.items())
+    return f"{pattern.event} ({facts})" if facts else pattern.event
+
+
 def _count(
     given: Mapping[str, Any], world: SimWorld, results: Results
 ) -> Iterator[tuple[str, list[Record]]]:
@@ -80,7 +85,9 @@ def _count(
     least, most = given["between"] or (given["equals"], given["equals"])
     if not least <= len(found) <= most:
         wanted = f"{least}" if least == most else f"between {least} and {most}"
-        yield f"{given['count'].event} happened {len(found)} times, not {wanted}", found
+        told = f"{_worded(given['count'])} happened {len(found)} times, not {wanted}"
+        # Where none was found, those of the same kind show which fact is another one.
+        yield told, found or world.trace.find(given["count"].event)
 
 
 def _spacing(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,25 @@ NOT_FOR_USERS = {
 def test_every_name_for_tests_is_documented(word: str) -> None:
     """What a world can do, checks, commands, fixtures."""
     assert word in (DOCS / "testing.md").read_text()
+
+
+LIBRARY = sorted((DOCS.parent / "scenarios").glob("*.scenario.yaml"))
+
+
+def test_the_library_is_documented() -> None:
+    """Each file has a row in the page about scenarios, and each row has a file."""
+    page = (DOCS / "scenarios.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \|", page[page.index("## The library") :], re.MULTILINE)
+
+    assert sorted(rows) == [path.name.removesuffix(".scenario.yaml") for path in LIBRARY]
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=lambda path: path.name)
+def test_a_scenario_of_the_library_says_what_it_is_for(path: Path) -> None:
+    """A fear and what holds, more than one schedule, lines that fit a screen."""
+    text = path.read_text()
+    scenario = load.load(path)
+
+    assert scenario.about.startswith("A user would fear")
+    assert scenario.seeds is not None
+    assert max(map(len, text.splitlines())) <= 100
