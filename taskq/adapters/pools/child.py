@@ -1,6 +1,6 @@
 """The child of the prefork pool: reads batches of jobs, runs them, writes what became of them.
 
-``prefork.py`` calls ``Child.main`` right after the fork.  The child owns its two ends of the
+``handle.py`` calls ``Child.main`` right after the fork.  The child owns its two ends of the
 pipes; what it has begun, and what it has not sent yet, stands in the ledger that it shares with
 its parent (``ledger.py``).  It decides nothing about jobs that it does not run: what it did not
 begin it leaves to the parent.

@@ -1,6 +1,7 @@
 """Turns batches of records into frames for a pipe, and bytes from a pipe into batches.
 
-Called by both ends of the prefork pool (``prefork.py`` in the parent, ``child.py`` in a child).
+Called by both ends of the prefork pool (``handle.py`` and ``traffic.py`` in the parent,
+``child.py`` in a child).
 A frame is a length of four bytes, one byte that names the encoding, and a list of plain tuples.
 ``marshal`` is the encoding, because it is the fastest and both ends are one interpreter; what it
 cannot take (dates in headers of AMQP) makes the whole frame a pickle.

@@ -1,10 +1,10 @@
 """A child of the prefork pool, as its parent sees it.
 
-``prefork.py`` makes one for each process that it starts, and is the only caller.  A handle owns
-the parent's ends of the pipes, the page that it shares with the child, the descriptor by which
-the kernel tells of the child's death, and the accounts of what the child has been given.  It
-never waits for the child, and it decides nothing: whether a child is replaced is the pool's
-business.
+``lives.py`` makes one for each process that it starts, ``traffic.py`` talks through it.  A handle
+owns the parent's ends of the pipes, the page that it shares with the child, the descriptor by
+which the kernel tells of the child's death, and the accounts of what the child has been given.
+It never waits for the child, and it decides nothing: whether a child is replaced is the business
+of ``lives.py``.
 """
 
 from __future__ import annotations

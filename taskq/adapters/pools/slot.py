@@ -1,6 +1,6 @@
 """A slot of the prefork pool, and what the pool watches for it.
 
-``prefork.py`` is the only caller; what happens to a slot is decided there.
+What happens to a slot is decided in ``lives.py``.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from enum import Enum, auto
 from typing import TypeAlias, cast
 
 from taskq.adapters.pools.handle import ChildHandle
+from taskq.ports import JobRunner
 
 
 class State(Enum):
@@ -40,6 +41,7 @@ class Slot:
     """One place for one job at a time."""
 
     number: int
+    run: JobRunner  # what its processes run
     state: State = State.PAUSING
     child: ChildHandle | None = None
     deadline_s: float | None = None  # of the state

@@ -310,7 +310,7 @@ def test_a_body_that_refuses_to_be_terminated_is_killed(bench: Make) -> None:
 
 def wait_until_pipe_is_full(bench: Bench) -> None:
     """Wait until the child has written as much as the pipe takes while nobody reads."""
-    child = bench.pool._slots[0].child
+    child = bench.pool._lives.slots[0].child
     assert child is not None
     reads = child.reads
     room, size = fcntl.fcntl(reads, fcntl.F_GETPIPE_SZ), array("i", [0])
