@@ -16,13 +16,18 @@ import click
 
 from taskq_testing.nearest import nearest
 from taskq_testing.plugin import SCENARIO_SUFFIX
-from taskq_testing.report.progress import with_bar
-from taskq_testing.report.text import PROGRAM, Table, Tally, failure_text
-from taskq_testing.scenario.load import ScenarioError, load
-from taskq_testing.scenario.run import Outcome, make_app, run_scenario
-from taskq_testing.scenario.schema import Scenario
-from taskq_testing.scenario.twice import run_twice
-from taskq_testing.stopwatch import Stopwatch
+
+try:
+    from taskq_testing.report.progress import with_bar
+    from taskq_testing.report.text import PROGRAM, Table, Tally, failure_text
+    from taskq_testing.scenario.load import ScenarioError, load
+    from taskq_testing.scenario.run import Outcome, make_app, run_scenario
+    from taskq_testing.scenario.schema import Scenario
+    from taskq_testing.scenario.twice import run_twice
+    from taskq_testing.stopwatch import Stopwatch
+except ModuleNotFoundError as missing:  # taskq was installed without what its harness needs
+    sys.stderr.write(f"taskq-sim needs {missing.name}: pip install 'taskq[testing]'\n")
+    sys.exit(2)
 
 BROKEN: Final = 1
 NONSENSE: Final = 2

@@ -38,9 +38,11 @@ def again(world: World, what: str, at_s: float | None = None, **facts: Any) -> N
 
 
 def lose_the_ack(world: World, task_id: str) -> None:
-    world.trace.records[:] = [
-        record for record in world.trace if record.what != "broker.ack" or record.task_id != task_id
-    ]
+    kept = Trace()
+    for record in world.trace:
+        if record.what != "broker.ack" or record.task_id != task_id:
+            kept.add(record.at_s, record.node, record.what, dict(record.facts))
+    world.trace = kept
 
 
 def release_twice(world: World, task_id: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -228,3 +230,15 @@ def test_doctor_compares_processes(file: Path) -> None:
 
     assert done.exit_code == 0
     assert "with another hash seed" in done.output
+
+
+@pytest.mark.parametrize("module", ["yaml", "greenlet"])
+def test_a_missing_extra_is_named(module: str) -> None:
+    """One line that says what to install; exit 2."""
+    program = f"import sys; sys.modules[{module!r}] = None; import taskq_testing.cli"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 2
+    assert done.stderr == f"taskq-sim needs {module}: pip install 'taskq[testing]'\n"

@@ -13,14 +13,14 @@ from taskq_testing.world import World
 def hours_between(app: Any, world: World) -> float:
     """Run a body that sleeps for two hours; returns what its clock saw of them."""
 
-    @app.task(name="nap")
     def nap() -> float:
         began = time.monotonic()
         time.sleep(7200)
         return (time.monotonic() - began) / 3600
 
+    task = app.task(name="nap")(nap)
     world.start_worker("w1")
-    return float(nap.delay().get())
+    return float(task.delay().get())
 
 
 def test_a_world_of_the_fixture_is_open_at_once(taskq_world: Any, taskq_app: Any) -> None:
