@@ -13,7 +13,6 @@ from typing import Any, Final
 import click
 
 from taskq.cli.errors import CommandError
-from taskq.errors import LockFailed
 from taskq.runtime.process import PidFile, detach, parse_umask
 
 # Set in the process that is in the background already.
@@ -65,9 +64,8 @@ def run_in_background(pidfile: PidFile | None, umask: str | int | None, executab
     does not belong into a forked process.
     """
     mask = parse_umask(umask)
-    holder = None if pidfile is None else pidfile.holder()
-    if pidfile is not None and holder is not None:
-        raise LockFailed(pidfile.path, holder, "")
+    if pidfile is not None:
+        pidfile.refuse_if_held()
     detach(umask=mask)
     os.execve(  # noqa: S606 - this very command, as it was given
         executable,

@@ -83,6 +83,12 @@ class PidFile:
             if self._read() == os.getpid():
                 os.unlink(self.path)  # noqa: PTH108 - as above
 
+    def refuse_if_held(self) -> None:
+        """Raise ``LockFailed`` where a living process, other than this one, has it."""
+        holder = self.holder()
+        if holder is not None:
+            raise LockFailed(self.path, holder, "")
+
     def holder(self) -> int | None:
         """Return the living process that has it, other than this one."""
         try:
@@ -94,9 +100,7 @@ class PidFile:
         return pid if pid != os.getpid() and _lives(pid) else None
 
     def _remove_if_stale(self) -> None:
-        holder = self.holder()
-        if holder is not None:
-            raise LockFailed(self.path, holder, "")
+        self.refuse_if_held()
         with suppress(FileNotFoundError):
             os.unlink(self.path)  # noqa: PTH108 - as above
 
