@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from taskq import TaskQ
-from taskq_testing import World
+from taskq_testing import Trace, World
 from taskq_testing.checks.registry import CHECKS, run_checks
 
 Spoil = Callable[[World, str], None]

@@ -170,7 +170,9 @@ def test_an_application_that_cannot_be_imported_is_named() -> None:
     """With the line of its name, and why."""
     scenario = loads(GOOD + "app: {target: 'no_such_module:app'}", "f.yaml")
 
-    with pytest.raises(ScenarioError, match=r"f\.yaml:9: app\.target: 'no_such_module:app' cannot be"):
+    with pytest.raises(
+        ScenarioError, match=r"f\.yaml:9: app\.target: 'no_such_module:app' cannot be"
+    ):
         make_app(scenario)
 
 
