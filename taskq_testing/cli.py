@@ -182,7 +182,10 @@ def doctor(path: Path | None) -> None:
     from taskq_testing.doctor import examine  # noqa: PLC0415 - only this command needs it
 
     sound = True
-    for line, good in examine(list(_files((path,))) if path else None):
+    files = None if path is None else list(_files((path,)))
+    for file in files or ():
+        _load(file)  # what makes no sense is said before anything is run
+    for line, good in examine(files):
         click.secho(f"{'ok  ' if good else 'FAIL'}  {line}", fg=None if good else "red")
         sound = sound and good
     sys.exit(0 if sound else BROKEN)

@@ -104,10 +104,11 @@ def test_the_place_where_histories_part_is_told() -> None:
     assert "0 choices were drawn, then 0" in difference(first, first).sentence
 
 
-def test_a_file_without_meaning(file: Path) -> None:
+@pytest.mark.parametrize("command", ["replay", "explore", "doctor"])
+def test_a_file_without_meaning(command: str, file: Path) -> None:
     """Where, and what instead; exit 2."""
     file.write_text(GOOD.replace("steps", "stepps"))
-    done = run("replay", file)
+    done = run(command, file)
 
     assert done.exit_code == 2
     assert "no key is called 'stepps'; did you mean 'steps'?" in done.output
