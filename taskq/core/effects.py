@@ -100,6 +100,14 @@ class Say:
 
 
 @dataclass(frozen=True, slots=True)
+class Emit:
+    """Tell monitors; several of one list may travel together.  Nothing waits for it."""
+
+    event: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class StopPool:
     """No job follows."""
 
@@ -114,5 +122,5 @@ class Exit:
 
 
 Effect: TypeAlias = (
-    SetPrefetch | Settle | Run | Recall | Conclude | Commit | Kill | Say | StopPool | Exit
+    SetPrefetch | Settle | Run | Recall | Conclude | Commit | Kill | Say | Emit | StopPool | Exit
 )

@@ -21,11 +21,12 @@ VerdictRule: TypeAlias = Callable[[TaskTraits | None], Verdict]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One row: the verdict under late acks, and the line in the log."""
+    """One row: the verdict under late acks, the line in the log, the event for monitors."""
 
     late: VerdictRule
     line: str
     level: Level
+    event: str | None = None
 
 
 def _acknowledge(_: TaskTraits | None) -> Verdict:
@@ -50,17 +51,17 @@ def _after_timeout(traits: TaskTraits | None) -> Verdict:
 
 OUTCOMES: Final[Mapping[EndingKind, Outcome]] = MappingProxyType(
     {
-        EndingKind.SUCCEEDED: Outcome(_acknowledge, "task succeeded", Level.INFO),
-        EndingKind.FAILED: Outcome(_after_failure, "task failed", Level.ERROR),
-        EndingKind.RETRIED: Outcome(_acknowledge, "task retried", Level.INFO),
+        EndingKind.SUCCEEDED: Outcome(_acknowledge, "task succeeded", Level.INFO, "task-succeeded"),
+        EndingKind.FAILED: Outcome(_after_failure, "task failed", Level.ERROR, "task-failed"),
+        EndingKind.RETRIED: Outcome(_acknowledge, "task retried", Level.INFO, "task-retried"),
         EndingKind.IGNORED: Outcome(_acknowledge, "task ignored", Level.INFO),
         EndingKind.REPLACED: Outcome(_acknowledge, "task replaced", Level.INFO),
-        EndingKind.REJECTED: Outcome(_reject, "task rejected", Level.WARNING),
-        EndingKind.REQUEUED: Outcome(_requeue, "task requeued", Level.WARNING),
-        EndingKind.TIMED_OUT: Outcome(_after_timeout, "time limit", Level.ERROR),
-        EndingKind.REVOKED: Outcome(_acknowledge, "task revoked", Level.INFO),
-        EndingKind.LOST: Outcome(_acknowledge, "task lost", Level.ERROR),
-        EndingKind.UNKNOWN: Outcome(_reject, "unknown task", Level.ERROR),
+        EndingKind.REJECTED: Outcome(_reject, "task rejected", Level.WARNING, "task-rejected"),
+        EndingKind.REQUEUED: Outcome(_requeue, "task requeued", Level.WARNING, "task-rejected"),
+        EndingKind.TIMED_OUT: Outcome(_after_timeout, "time limit", Level.ERROR, "task-failed"),
+        EndingKind.REVOKED: Outcome(_acknowledge, "task revoked", Level.INFO, "task-revoked"),
+        EndingKind.LOST: Outcome(_acknowledge, "task lost", Level.ERROR, "task-failed"),
+        EndingKind.UNKNOWN: Outcome(_reject, "unknown task", Level.ERROR, "task-failed"),
         EndingKind.MALFORMED: Outcome(_reject, "malformed message", Level.ERROR),
     }
 )

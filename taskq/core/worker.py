@@ -17,11 +17,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
-from heapq import heappop, heappush
 from typing import Any, Final
 
+from taskq.core.admission import Admission, BadTimeError
 from taskq.core.delivery import Entry, Event, Stage
 from taskq.core.effects import (
     Commit,
@@ -37,6 +35,7 @@ from taskq.core.effects import (
     Settle,
     StopPool,
 )
+from taskq.core.held import Held
 from taskq.core.inputs import (
     Buried,
     Connected,
@@ -49,9 +48,11 @@ from taskq.core.inputs import (
     StopAsked,
     Woke,
 )
-from taskq.core.outcome import OUTCOMES, redelivers_after_loss, verdict
+from taskq.core.options import WorkerOptions
+from taskq.core.outcome import redelivers_after_loss, verdict
 from taskq.core.pace import Pace, prefetch_count
 from taskq.core.slots import Slot
+from taskq.core.telling import Teller
 from taskq.core.traits import TaskTraits
 from taskq.ports import (
     Delivery,
@@ -73,36 +74,23 @@ from taskq.ports import (
 SHOWN_BYTES: Final = 200
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerOptions:
-    """What the worker was told at its start."""
-
-    prefetch_multiplier: int = 4
-    exact_prefetch: bool = False  # hold no more than can run
-    dispatch_budget_s: float = 0.005
-    narrate: bool = False  # lines about tasks that end well are wanted
-    announce: bool = False  # the pool is to say when each body begins
-    time_limit_s: float | None = None
-    soft_time_limit_s: float | None = None
-    zone: tzinfo = UTC  # of times in messages that name none
-
-
 class WorkerCore:
     """A worker, without its hands."""
 
     def __init__(self, options: WorkerOptions, traits: Callable[[str], TaskTraits | None]) -> None:
         self._options = options
-        self._traits = traits
+        self._admission = Admission(options, traits)
+        self._teller = Teller(options)
         self._pace = Pace(options.dispatch_budget_s)
         self._entries: dict[int, Entry] = {}
-        self._held: list[tuple[float, int]] = []  # heap of (elapsed time when due, token)
-        self._held_count = 0
+        self._held = Held()
         self._ready: deque[int] = deque()
         self._slots: dict[int, Slot] = {}
         self._recall_at_s: float | None = None
         self._prefetch: int | None = None
         self._stopping: Stop | None = None
         self._exited = False
+        self.processed = 0  # how many have ended here
         self._now = Reading(0.0, 0.0)
         self._last_stray = 0  # tokens of jobs that were never delivered here count down from it
         self._handlers: dict[type[Any], Callable[[Any, list[Effect]], None]] = {
@@ -134,7 +122,7 @@ class WorkerCore:
     @property
     def wake_at(self) -> float | None:
         """When to send ``Woke``, on the clock of ``Reading.elapsed_s``."""
-        held_s = self._held[0][0] if self._held else None
+        held_s = self._held.next_s
         if held_s is None or self._recall_at_s is None:
             return self._recall_at_s if held_s is None else held_s
         return min(held_s, self._recall_at_s)
@@ -178,93 +166,29 @@ class WorkerCore:
         )
 
     def _admit(self, delivery: Delivery, refused: list[Settlement], effects: list[Effect]) -> None:
-        headers = delivery.message.headers
         try:
-            due_s = self._instant(headers.get("eta"))
-            expires_s = self._instant(headers.get("expires"))
-            limits = _limits(headers.get("timelimit"))
-        except (TypeError, ValueError) as error:
-            reason = f"bad time in the headers: {error}"
-            self._refuse(delivery.tag, reason, delivery.message.body, refused, effects)
+            entry = self._admission.entry(delivery)
+        except BadTimeError as error:
+            self._refuse(delivery.tag, str(error), delivery.message.body, refused, effects)
             return
-        traits = self._traits(str(headers["task"]))
-        entry = Entry(delivery, self._job(delivery, traits, limits), traits)
         self._entries[delivery.tag] = entry
-        entry.due_s, entry.expires_s = due_s, expires_s
-        if self._options.narrate:
-            facts = {"name": entry.task_name, "id": headers.get("id")}
-            effects.append(Say(Level.INFO, "task received", facts))
-        if traits is None:
+        self._teller.received(entry, effects)
+        if entry.traits is None:
             self._conclude(entry, EndingKind.UNKNOWN, entry.task_name, effects)
         elif self._expired(entry):
             self._conclude(entry, EndingKind.REVOKED, "expired", effects)
-        elif due_s is not None and due_s > self._now.wall_s:
-            self._hold(entry)
+        elif entry.due_s is not None and entry.due_s > self._now.wall_s:
+            entry.stage = Stage.HELD
+            self._held.add(delivery.tag, entry.due_s, self._now)
         else:
             self._ready.append(delivery.tag)
-
-    def _job(
-        self,
-        delivery: Delivery,
-        traits: TaskTraits | None,
-        limits: tuple[float | None, float | None],
-    ) -> Job:
-        message, options = delivery.message, self._options
-        hard, soft = limits
-        if traits is not None:
-            hard = hard or traits.time_limit_s or options.time_limit_s
-            soft = soft or traits.soft_time_limit_s or options.soft_time_limit_s
-        return Job(
-            delivery.tag,
-            message.headers,
-            message.body,
-            message.content_type,
-            message.content_encoding,
-            message.properties,
-            {
-                "exchange": delivery.exchange,
-                "routing_key": delivery.routing_key,
-                "priority": message.properties.get("priority"),
-                "redelivered": delivery.redelivered,
-            },
-            hard,
-            soft,
-            options.announce,
-        )
-
-    def _instant(self, text: str | None) -> float | None:
-        if text is None:
-            return None
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=self._options.zone)
-        return moment.timestamp()
 
     def _expired(self, entry: Entry) -> bool:
         return entry.expires_s is not None and entry.expires_s <= self._now.wall_s
 
-    # -- waiting for a time ---------------------------------------------------------------
-
-    def _hold(self, entry: Entry) -> None:
-        assert entry.due_s is not None
-        entry.stage = Stage.HELD
-        self._held_count += 1
-        self._hold_until(entry.job.token, entry.due_s)
-
-    def _hold_until(self, token: int, due_s: float) -> None:
-        heappush(self._held, (self._now.elapsed_s + (due_s - self._now.wall_s), token))
-
     def _woke(self, _: Woke, effects: list[Effect]) -> None:
-        while self._held and self._held[0][0] <= self._now.elapsed_s:
-            token = heappop(self._held)[1]
-            entry = self._entries.get(token)
-            if entry is None or entry.stage is not Stage.HELD:
-                continue
-            assert entry.due_s is not None
-            if entry.due_s > self._now.wall_s:  # the wall clock was set back meanwhile
-                self._hold_until(token, entry.due_s)
-                continue
-            self._held_count -= 1
+        for token in self._held.due(self._now):
+            entry = self._entries[token]
             if self._expired(entry):
                 self._conclude(entry, EndingKind.REVOKED, "expired", effects)
             else:
@@ -339,7 +263,7 @@ class WorkerCore:
         count = prefetch_count(
             slots=len(self._slots),
             multiplier=self._options.prefetch_multiplier,
-            held=self._held_count,
+            held=len(self._held),
             ahead=self._pace.ahead(),
             exact=self._options.exact_prefetch,
         )
@@ -368,8 +292,10 @@ class WorkerCore:
             self._slot_lost(event, effects)
         elif isinstance(event, JobsReturned):
             self._jobs_returned(event, effects)
-        else:
-            assert isinstance(event, JobStarted)
+        elif isinstance(event, JobStarted):
+            entry = self._entries.get(event.token)
+            if entry is not None:
+                self._teller.started(entry, effects)
 
     def _ended(self, ending: Ending, finished: list[Finish], said: list[Effect]) -> None:
         entry = self._entries.pop(ending.token, None)
@@ -382,9 +308,12 @@ class WorkerCore:
             self._pace.learn(entry.task_name, ending.runtime_s)
         orphaned = entry.stage is Stage.ORPHANED
         entry.move(Event.ENDED)
-        self._tell(entry, ending, orphaned=orphaned, said=said)
         if orphaned:
-            return  # another worker has it now; what this run did must not count twice
+            # Another worker has it now; what this run did must not count twice.
+            self._teller.refused(entry, ending, said)
+            return
+        self.processed += 1
+        self._teller.ended(entry, ending, said)
         if ending.token < 0:
             finished.append(Finish(entry.job, ending, None))
             return
@@ -393,22 +322,6 @@ class WorkerCore:
             ending.token, what, ending.summary if what is Verdict.REJECT else ""
         )
         finished.append(Finish(entry.job, ending, settlement))
-
-    def _tell(self, entry: Entry, ending: Ending, *, orphaned: bool, said: list[Effect]) -> None:
-        outcome = OUTCOMES[ending.kind]
-        level = Level.INFO if ending.expected else outcome.level
-        if orphaned:
-            level = Level.WARNING
-        if level <= Level.INFO and not self._options.narrate:
-            return
-        facts = {
-            "name": entry.task_name,
-            "id": entry.job.headers.get("id"),
-            "runtime_s": ending.runtime_s,
-            "summary": ending.summary,
-            "traceback": "" if ending.expected else ending.traceback,
-        }
-        said.append(Say(level, "late result refused" if orphaned else outcome.line, facts))
 
     def _slot_lost(self, lost: SlotLost, effects: list[Effect]) -> None:
         self._slots.pop(lost.slot, None)
@@ -502,7 +415,6 @@ class WorkerCore:
                 del self._entries[token]
         self._ready = deque(token for token in self._ready if token in self._entries)
         self._held.clear()
-        self._held_count = 0
 
     def _lease_lost(self, happened: LeaseLost, effects: list[Effect]) -> None:
         """What had not begun is somebody else's; what runs is orphaned."""
@@ -512,7 +424,7 @@ class WorkerCore:
             if entry is None:
                 continue
             lost += 1
-            self._held_count -= entry.stage is Stage.HELD
+            self._held.remove(token)
             entry.move(Event.CONNECTION_LOST)
             if entry.stage is Stage.SETTLED:
                 del self._entries[token]
@@ -527,8 +439,10 @@ class WorkerCore:
             delivery = Delivery(
                 self._last_stray, lost.message, lost.queue, lost.exchange, lost.routing_key
             )
-            traits = self._traits(str(lost.message.headers.get("task")))
-            entry = Entry(delivery, self._job(delivery, traits, (None, None)), traits)
+            try:
+                entry = self._admission.entry(delivery)
+            except BadTimeError:
+                continue  # it is in the dead letters, and was no task that could end
             self._entries[delivery.tag] = entry
             self._conclude(entry, EndingKind.LOST, f"{lost.reason} ({lost.node})", effects)
 
@@ -575,7 +489,6 @@ class WorkerCore:
                 settlements.append(Settlement(token, Verdict.REQUEUE, "the worker stopped"))
         self._ready = deque(token for token in self._ready if token in self._entries)
         self._held.clear()
-        self._held_count = 0
         if settlements:
             effects.append(Settle(tuple(settlements)))
 
@@ -587,11 +500,3 @@ class WorkerCore:
         self._exited = True
         effects.append(StopPool(at_once=self._stopping is Stop.COLD))
         effects.append(Exit(0))
-
-
-def _limits(pair: Any) -> tuple[float | None, float | None]:
-    """Read ``timelimit``: hard, soft."""
-    if not pair:
-        return None, None
-    hard, soft = pair
-    return (None if hard is None else float(hard)), (None if soft is None else float(soft))

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+from taskq.app.events import EventSender
 from taskq.app.log import say
 from taskq.app.work import Work
 from taskq.core.effects import (
     Commit,
     Conclude,
     Effect,
+    Emit,
     Exit,
     Finish,
     Kill,
@@ -35,25 +37,21 @@ class Performer:
     """The hands of one worker."""
 
     def __init__(
-        self, *, intake: Intake, pool: Pool, store: ResultStore, work: Work, log: logging.Logger
+        self,
+        *,
+        intake: Intake,
+        pool: Pool,
+        store: ResultStore,
+        work: Work,
+        monitors: EventSender,
+        log: logging.Logger,
     ) -> None:
         self._intake, self._pool, self._store, self._work = intake, pool, store, work
-        self._log: Final = log
+        self._monitors, self._log = monitors, log
         self._concluded: list[PoolEvent] = []
         self.pending: deque[Effect] = deque()
         self.exit_code: int | None = None
-        self._methods: dict[type[Any], Callable[[Any], None]] = {
-            SetPrefetch: self._set_prefetch,
-            Settle: self._settle,
-            Run: self._run,
-            Recall: self._recall,
-            Conclude: self._conclude,
-            Commit: self._commit,
-            Kill: self._kill,
-            Say: self._say,
-            StopPool: self._stop_pool,
-            Exit: self._exit,
-        }
+        self._events: list[tuple[str, Mapping[str, Any]]] = []
 
     def perform(self, effects: Iterable[Effect] = ()) -> list[PoolEvent]:
         """Carry out what is pending, then these; returns endings that were concluded on the way.
@@ -69,8 +67,11 @@ class Performer:
                 self._commit_and_settle(effect, pending[1])
                 pending.popleft()
             else:
-                self._methods[type(effect)](effect)
+                self._do(effect)
             pending.popleft()
+        if self._events:
+            events, self._events = self._events, []
+            self._monitors.send(events)
         concluded, self._concluded = self._concluded, []
         return concluded
 
@@ -90,6 +91,31 @@ class Performer:
         return tuple(not_run)
 
     # -- one method for each effect ----------------------------------------------------------
+
+    def _do(self, effect: Effect) -> None:  # noqa: C901 - one case for each effect
+        match effect:
+            case Commit():
+                self._commit(effect)
+            case Settle():
+                self._settle(effect)
+            case Run():
+                self._run(effect)
+            case Say():
+                self._say(effect)
+            case Emit():
+                self._emit(effect)
+            case SetPrefetch():
+                self._set_prefetch(effect)
+            case Conclude():
+                self._conclude(effect)
+            case Recall():
+                self._recall(effect)
+            case Kill():
+                self._kill(effect)
+            case StopPool():
+                self._stop_pool(effect)
+            case Exit():
+                self._exit(effect)
 
     def _set_prefetch(self, effect: SetPrefetch) -> None:
         self._intake.set_prefetch(effect.count)
@@ -144,6 +170,9 @@ class Performer:
 
     def _say(self, effect: Say) -> None:
         say(self._log, effect)
+
+    def _emit(self, effect: Emit) -> None:
+        self._events.append((effect.event, effect.fields))
 
     def _stop_pool(self, effect: StopPool) -> None:
         self._pool.stop(at_once=effect.at_once)

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from taskq import signals
 from taskq.app.app import App
+from taskq.app.events import EventSender
 from taskq.app.log import get_logger, say
 from taskq.app.upgrade import upgrade
 from taskq.app.work import Work
@@ -34,9 +35,11 @@ from taskq.core.inputs import (
     StopAsked,
     Woke,
 )
-from taskq.core.worker import WorkerCore, WorkerOptions
+from taskq.core.options import WorkerOptions
+from taskq.core.worker import WorkerCore
 from taskq.errors import OperationalError
 from taskq.ports import Delivery, Intake, Malformed, Pool, PoolEvent, QueueSpec
+from taskq.runtime.heart import Heart
 from taskq.runtime.perform import Performer
 from taskq.runtime.process import signals_to
 
@@ -69,6 +72,7 @@ class WorkerPlan:
     purge: bool = False
     # Bodies run in the thread of the loop: nobody looks after the broker meanwhile.
     blocks: bool = False
+    heartbeat_s: float | None = None  # None: monitors are not told that the worker is there
 
 
 class Worker:
@@ -127,11 +131,14 @@ class Worker:
             return 1
         self._pool = self._make_pool(self._close_loop)
         work = Work(self.app, self.hostname)
+        monitors = EventSender(self.app, self.hostname)
+        self._heart = Heart(monitors, self.plan.heartbeat_s)
         self._performer = Performer(
             intake=self._intake,
             pool=self._pool,
             store=self.app.ports.store,
             work=work,
+            monitors=monitors,
             log=self._log,
         )
         self._core = core
@@ -167,6 +174,7 @@ class Worker:
             now = clock.read()
             if core.wake_at is not None and core.wake_at <= now.elapsed_s:
                 self._input(Woke())
+            self._beat(now.elapsed_s)
             if performer.exit_code is not None:
                 break
             try:
@@ -183,6 +191,12 @@ class Worker:
             if deliveries:
                 self._input(Delivered(tuple(map(self._upgraded, deliveries))))
         return performer.exit_code or 0
+
+    def _beat(self, now_s: float) -> None:
+        due_s = self._heart.beat_at_s
+        if due_s is not None and due_s <= now_s:
+            core = self._core
+            self._heart.beat(now_s, active=len(core.active), processed=core.processed)
 
     def _bury(self, intake: Intake) -> None:
         if lost := intake.lost_claims():
@@ -213,7 +227,8 @@ class Worker:
     def _patience(self, renew_at: float | None) -> float:
         assert self._intake is not None
         now_s = self.app.ports.clock.read().elapsed_s
-        moments = [at - now_s for at in (self._core.wake_at, renew_at) if at is not None]
+        timers = (self._core.wake_at, renew_at, self._heart.beat_at_s)
+        moments = [at - now_s for at in timers if at is not None]
         polls = [s for s in (self._pool.poll_s, self._taking_poll_s()) if s is not None]
         return max(0.0, min([IDLE_S, *moments, *polls]))
 
@@ -330,6 +345,7 @@ class Worker:
     # -- the rest ------------------------------------------------------------------------------
 
     def _announce_ready(self) -> None:
+        self._heart.online(self.app.ports.clock.read().elapsed_s)
         self._say(Level.INFO, "ready", hostname=self.hostname)
         signals.worker_ready.send(sender=self)
         if self._on_ready is not None:
@@ -337,6 +353,7 @@ class Worker:
 
     def _close(self) -> None:
         assert self._intake is not None
+        self._heart.offline(processed=self._core.processed)
         signals.worker_shutdown.send(sender=self)
         try:
             self._intake.close()

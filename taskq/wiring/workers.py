@@ -10,13 +10,14 @@ from typing import Any, Final
 
 from taskq.app.app import App
 from taskq.app.log import mlevel
-from taskq.core.worker import WorkerOptions
+from taskq.core.options import WorkerOptions
 from taskq.ports import QueueSpec
 from taskq.runtime.worker import Reconnecting, Worker, WorkerPlan
 from taskq.wiring.pools import find_pool, pool_maker
 
 NODE: Final = "celery"  # the name that Celery's tools expect of a worker that was given none
 AUTO: Final = "auto"
+HEARTBEAT_S: Final = 2.0  # what Celery's monitors expect
 
 
 def make_worker(app: App, **told: Any) -> Worker:
@@ -38,6 +39,7 @@ def make_worker(app: App, **told: Any) -> Worker:
         reconnecting=_reconnecting(conf),
         purge=bool(told.get("purge")),
         blocks=row.single,
+        heartbeat_s=_heartbeat_s(told),
     )
     make_pool = pool_maker(row, clock=app.ports.clock, conf=conf, told=told)
     return Worker(app, plan, make_pool=make_pool)
@@ -85,10 +87,17 @@ def worker_options(app: App, told: Mapping[str, Any]) -> WorkerOptions:
         narrate=logging.getLogger("taskq.worker").isEnabledFor(logging.INFO)
         if level is None
         else mlevel(level) <= logging.INFO,
+        events=bool(told.get("task_events") or conf.worker_send_task_events),
         time_limit_s=told.get("time_limit"),
         soft_time_limit_s=told.get("soft_time_limit"),
         zone=app.timezone,
     )
+
+
+def _heartbeat_s(told: Mapping[str, Any]) -> float | None:
+    if told.get("without_heartbeat"):
+        return None
+    return float(told.get("heartbeat_interval") or HEARTBEAT_S)
 
 
 def _reconnecting(conf: Any) -> Reconnecting:

@@ -16,12 +16,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from taskq.app.app import App
+from taskq.app.events import EventSender
 from taskq.app.upgrade import upgrade
 from taskq.app.work import Work
 from taskq.core.effects import (
     Commit,
     Conclude,
     Effect,
+    Emit,
     Exit,
     Finish,
     Kill,
@@ -45,7 +47,8 @@ from taskq.core.inputs import (
     StopAsked,
     Woke,
 )
-from taskq.core.worker import WorkerCore, WorkerOptions
+from taskq.core.options import WorkerOptions
+from taskq.core.worker import WorkerCore
 from taskq.errors import OperationalError
 from taskq.ports import (
     Clock,
@@ -115,6 +118,7 @@ class WorkerNode:
             Commit: self._commit,
             Kill: self._kill,
             Say: self._say,
+            Emit: self._emit,
             StopPool: self._stop_pool,
             Exit: self._exit,
         }
@@ -340,6 +344,9 @@ class WorkerNode:
             self._hands.say(
                 "worker.say", line=effect.what, level=effect.level.name, **_shown(effect)
             )
+
+    def _emit(self, effect: Emit) -> None:
+        EventSender(self._app, self.spec.hostname).send([(effect.event, effect.fields)])
 
     def _stop_pool(self, effect: StopPool) -> None:
         self.pool.stop(at_once=effect.at_once)

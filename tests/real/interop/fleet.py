@@ -13,6 +13,7 @@ else:
 app = Celery("fleet", broker=os.environ["FLEET_BROKER"], backend=os.environ["FLEET_BACKEND"])
 app.conf.broker_connection_retry_on_startup = True
 app.conf.result_extended = True
+app.conf.result_compression = os.environ.get("FLEET_COMPRESSION") or None
 
 
 @app.task(name="fleet.add")

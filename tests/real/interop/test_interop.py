@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -29,12 +30,13 @@ def celery_python(tmp_path_factory: pytest.TempPathFactory) -> str:
     return python
 
 
-@pytest.fixture(params=["redis", "rabbitmq with rpc", "rabbitmq with redis"])
+@pytest.fixture(params=["redis", "redis, compressed", "rabbitmq with rpc", "rabbitmq with redis"])
 def place(request: pytest.FixtureRequest) -> dict[str, str]:
     """Return where broker and results are."""
-    if request.param == "redis":
+    if request.param.startswith("redis"):
         url = request.getfixturevalue("redis_url")
-        return {"FLEET_BROKER": url, "FLEET_BACKEND": url}
+        compression = "gzip" if request.param.endswith("compressed") else ""
+        return {"FLEET_BROKER": url, "FLEET_BACKEND": url, "FLEET_COMPRESSION": compression}
     amqp = request.getfixturevalue("amqp_url")
     rpc = request.param.endswith("rpc")
     store = "rpc://" if rpc else request.getfixturevalue("redis_url")
@@ -70,3 +72,55 @@ def test_client_and_worker_of_two_libraries(
         )
 
     assert done.returncode == 0, done.stdout + done.stderr + running.text
+
+
+# What monitors know of each event; the names are Celery's.
+FIELDS = {
+    "task-received": {"uuid", "name", "args", "kwargs", "retries", "eta", "expires", "root_id"},
+    "task-started": {"uuid"},
+    "task-succeeded": {"uuid", "result", "runtime"},
+    "task-failed": {"uuid", "exception", "traceback"},
+    "task-retried": {"uuid", "exception", "traceback"},
+    "worker-online": {"freq", "active", "processed", "loadavg", "sw_ident", "sw_ver", "sw_sys"},
+    "worker-heartbeat": {"freq", "active", "processed", "loadavg"},
+    "worker-offline": {"freq", "active", "processed"},
+}
+COMMON = {"type", "timestamp", "hostname", "pid", "utcoffset", "clock"}
+
+
+def test_a_celery_monitor_sees_a_taskq_worker(
+    place: dict[str, str], celery_python: str, tmp_path: Path
+) -> None:
+    """With -E, Celery's receiver gets every event of tasks and of the worker, with its fields."""
+    watcher = subprocess.Popen(
+        [celery_python, "watch.py", "60"],
+        cwd=HERE,
+        env={**os.environ, **place},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert watcher.stdout is not None
+    try:
+        assert "listening" in watcher.stdout.readline()
+        env = {**place, "FLEET_LIBRARY": "taskq"}
+        beats = ("--heartbeat-interval", "1")
+        with worker(tmp_path, "-c", "1", "-E", *beats, app="fleet", cwd=HERE, env=env):
+            subprocess.run(
+                [sys.executable, "fleet.py", "taskq", "no"],
+                cwd=HERE,
+                env={**os.environ, **env},
+                check=True,
+                timeout=60,
+            )
+        seen: dict[str, dict[str, object]] = {}
+        while "worker-offline" not in seen:
+            event = json.loads(watcher.stdout.readline())
+            seen.setdefault(event["type"], event)
+    finally:
+        watcher.kill()
+        watcher.wait()
+        watcher.stdout.close()
+
+    assert set(FIELDS) <= set(seen)
+    for name, fields in FIELDS.items():
+        assert fields | COMMON <= set(seen[name]), name

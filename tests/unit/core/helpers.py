@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from taskq.core.inputs import Delivered, Happened
+from taskq.core.options import WorkerOptions
 from taskq.core.traits import TaskTraits
-from taskq.core.worker import WorkerCore, WorkerOptions
+from taskq.core.worker import WorkerCore
 from taskq.ports import Delivery, Ending, EndingKind, Message, Reading, SlotReady
 
 START = 1_900_000_000.0
