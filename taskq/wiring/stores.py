@@ -71,6 +71,9 @@ def _redis_options(conf: Any, ground: Ground) -> dict[str, Any]:
         "clock": ground.clock,
         "transport_options": conf.result_backend_transport_options or {},
         "ssl": conf.redis_backend_use_ssl,
+        "packing": load("taskq.adapters.results.packing:Packing")(
+            conf.result_compression, ground.codec, conf.taskq_max_body_bytes
+        ),
         **{name: conf[name] for name in _REDIS_SETTINGS},
     }
 

@@ -16,6 +16,7 @@ from taskq.adapters.broker.redis import RedisBroker
 from taskq.adapters.clock import SystemClock
 from taskq.adapters.randomness import SystemRandomness
 from taskq.adapters.results.cache import MemoryStore
+from taskq.adapters.results.packing import Packing
 from taskq.adapters.results.redis import RedisStore
 from taskq.adapters.results.redis_beside import RedisStoreBesideBroker
 from taskq.adapters.results.rpc import RpcStore
@@ -121,10 +122,10 @@ class TestRedisOnFake(StoreSuite):
         rig.close()
 
 
-class TestRedisWithoutItsBroker(StoreSuite):
+class TestRedisCompressedWithoutItsBroker(StoreSuite):
     @pytest.fixture
     def rig(self) -> Iterator[Rig]:
-        options = fake_redis()
+        options = {**fake_redis(), "packing": Packing("gzip")}
         rig = Rig(lambda: RedisStore("redis://fake:6379/0", clock=SystemClock(), **options))
         yield rig
         rig.close()

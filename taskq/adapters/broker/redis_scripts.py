@@ -25,10 +25,19 @@ local now_ms = tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000)
 
 # A result's state is read from the beginning of its JSON, where every writer puts it; else from
 # the parsed JSON; else (pickle, msgpack, yaml) it is the capital word that follows 'status'.
+# One that is compressed begins with a zero byte and does not show its state.  So whoever writes
+# such a one gives the state along with the blockers ('=STATE'), and it is kept beside the result,
+# with the length of what it belongs to: a Celery that overwrites the result knows nothing of it.
 _STORE: Final = """
 local function state_of(key)
   local head = redis.call('GETRANGE', key, 0, 63)
   if head == '' then return nil end
+  if string.byte(head) == 0 then
+    local kept = redis.call('GET', key .. '.state')
+    if not kept then return nil end
+    local state, length = string.match(kept, '^(.*) (%d+)$')
+    return tonumber(length) == redis.call('STRLEN', key) and state or nil
+  end
   local state = string.match(head, '^{"status": ?"([%w_]+)"')
   if state then return state end
   local text = redis.call('GET', key)
@@ -39,14 +48,20 @@ local function state_of(key)
   return string.match(text, 'status[^%w]+(%u+)')
 end
 
+local function set(key, value, life_ms)
+  if life_ms == '0' then
+    redis.call('SET', key, value)
+  else
+    redis.call('SET', key, value, 'PX', life_ms)
+  end
+end
+
 local function store(key, life_ms, blockers, payload)
   local state = state_of(key)
   if state and string.find(blockers, ' ' .. state .. ' ', 1, true) then return 0 end
-  if life_ms == '0' then
-    redis.call('SET', key, payload)
-  else
-    redis.call('SET', key, payload, 'PX', life_ms)
-  end
+  set(key, payload, life_ms)
+  local hidden = string.match(blockers, '=(.*)$')
+  if hidden then set(key .. '.state', hidden .. ' ' .. #payload, life_ms) end
   redis.call('PUBLISH', key, payload)
   return 1
 end

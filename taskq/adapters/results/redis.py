@@ -25,6 +25,7 @@ from taskq.adapters.broker.redis_scripts import (
     STORE,
 )
 from taskq.adapters.broker.redis_url import servers
+from taskq.adapters.results.packing import Packing
 from taskq.adapters.results.redis_listening import Listening, keys_of
 from taskq.adapters.results.redis_records import (
     ResultWrite,
@@ -40,6 +41,8 @@ Returned = TypeVar("Returned")
 
 TASK_KEY: Final = "celery-task-meta-"
 GROUP_KEY: Final = "celery-taskset-meta-"
+# Behind the key of a compressed result: see the script that stores.
+STATE_BESIDE: Final = ".state"
 # Long enough that nobody who counted last still hesitates.
 CHORD_GUARD_MS: Final = 300_000
 RESULTS_PER_CALL: Final = 100
@@ -76,6 +79,7 @@ class RedisStore:
         transport_options: Mapping[str, Any] = EMPTY,
         ssl: bool | Mapping[str, Any] | None = None,
         client_factory: Callable[[], Any] | None = None,
+        packing: Packing | None = None,
         **settings: Any,
     ) -> None:
         given = {_plain(name): value for name, value in settings.items() if value is not None}
@@ -88,6 +92,7 @@ class RedisStore:
             _complete(url, given), options=options, ssl=ssl, client_factory=client_factory
         )
         self._clock = clock
+        self._packing = packing or Packing()
         self._pool = LinkPool(reached, clock)
         self._has_sockets = client_factory is None
         prefix = _separated(options.get("global_keyprefix") or "")
@@ -114,7 +119,7 @@ class RedisStore:
 
     def write_of(self, record: ResultRecord) -> ResultWrite:
         """Say how a record is written, for a broker that writes it along with its own."""
-        return result_write(record, self._task_key)
+        return result_write(record, self._task_key, self._packing)
 
     def store(self, records: Sequence[ResultRecord]) -> None:
         """Write and publish.  A final state is not overwritten by one that is less final."""
@@ -132,7 +137,7 @@ class RedisStore:
         keys = keys_of(self._task_key, task_ids)
         payloads = self._call(lambda link: link.ask("MGET", *keys), READING)
         return [
-            None if payload is None else _record(task_id, payload)
+            None if payload is None else self._record(task_id, payload)
             for task_id, payload in zip(task_ids, payloads, strict=True)
         ]
 
@@ -142,7 +147,7 @@ class RedisStore:
             return []
         hints = self._own_listening().wait(keys_of(self._task_key, task_ids), timeout_s)
         cut = len(self._task_key)
-        return [_record(key[cut:], payload) for key, payload in hints]
+        return [self._record(key[cut:], payload) for key, payload in hints]
 
     def stop_waiting(self, task_ids: Sequence[str]) -> None:
         """Nobody waits for these any more."""
@@ -158,16 +163,18 @@ class RedisStore:
         """Delete."""
         if task_ids:
             keys = keys_of(self._task_key, task_ids)
+            if self._packing.method is not None:
+                keys += [f"{key}{STATE_BESIDE}" for key in keys]
             self._call(lambda link: link.ask("DEL", *keys), self._writing)
 
     def save_group(self, group_id: str, payload: bytes, expires_s: float | None) -> None:
         """Keep a group's own record."""
-        self._set(self._group_key + group_id, payload, expires_s)
+        self._set(self._group_key + group_id, self._packing.pack(payload), expires_s)
 
     def load_group(self, group_id: str) -> bytes | None:
         """Read it."""
         payload = self._call(lambda link: link.ask("GET", self._group_key + group_id), READING)
-        return None if payload is None else bytes(payload)
+        return None if payload is None else self._packing.unpack(payload)
 
     def forget_group(self, group_id: str) -> None:
         """Delete it."""
@@ -190,7 +197,8 @@ class RedisStore:
         """Keep a member's result and count it, once for each index."""
         keys = [self._chord_key(part.group_id, end) for end in "jds"]
         mark = f"{part.task_id}:{part.index}"
-        arguments = [mark, part.index, part.payload, life_ms(part.expires_s)]
+        payload = self._packing.pack(part.payload)
+        arguments = [mark, part.index, payload, life_ms(part.expires_s)]
         done, size, first = self._run(COUNT_CHORD, keys, arguments)
         return ChordProgress(
             part.group_id, int(done), None if size is None else int(size), bool(first)
@@ -199,7 +207,8 @@ class RedisStore:
     def chord_parts(self, group_id: str) -> Sequence[bytes]:
         """Return the payloads of all counted parts, by index."""
         key = self._chord_key(group_id, "j")
-        return list(self._call(lambda link: link.ask("ZRANGE", key, 0, -1), READING))
+        kept = self._call(lambda link: link.ask("ZRANGE", key, 0, -1), READING)
+        return [self._packing.unpack(one) for one in kept]
 
     def close_chord(self, group_id: str, owner: str) -> bool:
         """Take the right to send the body: True for the first owner, and again for the same."""
@@ -266,17 +275,17 @@ class RedisStore:
         self._pool.give(link)
         return result
 
+    def _record(self, task_id: str, kept: bytes) -> ResultRecord:
+        payload = self._packing.unpack(kept)
+        content_type, content_encoding = content_of(payload)
+        return ResultRecord(task_id, state_of(payload), payload, content_type, content_encoding)
+
     def _chord_keys(self, group_id: str) -> list[str]:
         """Guard, parts, what was counted, size."""
         return [self._chord_key(group_id, end) for end in "cjds"]
 
     def _chord_key(self, group_id: str, end: str) -> str:
         return f"{self._group_key}{group_id}.{end}"
-
-
-def _record(task_id: str, payload: bytes) -> ResultRecord:
-    content_type, content_encoding = content_of(payload)
-    return ResultRecord(task_id, state_of(payload), payload, content_type, content_encoding)
 
 
 def _separated(prefix: str) -> str:

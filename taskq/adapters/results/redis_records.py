@@ -9,6 +9,7 @@ import re
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from taskq.adapters.results.packing import Packing
 from taskq.ports import ResultRecord
 from taskq.states import FAILURE, READY_STATES, REVOKED, SUCCESS, precedence
 
@@ -25,17 +26,20 @@ class ResultWrite(NamedTuple):
 
     key: str
     life_ms: int  # 0: for ever
-    blockers: str  # states that it does not replace, with a space around each
+    # States that it does not replace, with a space around each; where the payload does not show
+    # its own state, that follows behind an equals sign.
+    blockers: str
     payload: bytes
 
 
-def result_write(record: ResultRecord, key_prefix: str) -> ResultWrite:
+def result_write(record: ResultRecord, key_prefix: str, packing: Packing) -> ResultWrite:
     """Say how a record is written."""
+    blockers = blockers_of(record.state)
     return ResultWrite(
         key_prefix + record.task_id,
         life_ms(record.expires_s),
-        blockers_of(record.state),
-        record.payload,
+        blockers if packing.method is None else f"{blockers}={record.state}",
+        packing.pack(record.payload),
     )
 
 
