@@ -440,6 +440,15 @@ class Intake(Protocol):
         """Hand back what is unsettled and unclaimed, and let go of connections."""
 
 
+@runtime_checkable
+class TypesEvents(Protocol):
+    """A broker on which the exchange of events is of another type than ``topic``."""
+
+    @property
+    def event_exchange_type(self) -> str:
+        """What monitors on this broker listen to."""
+
+
 class Broker(Protocol):
     """Where messages go.  Safe to use from many threads, and after a fork."""
 
@@ -605,9 +614,10 @@ class Pool(Protocol):
     def recall(self, slot: int) -> None:
         """Ask a slot to give back what it has not begun; never waits for it.
 
-        ``JobsReturned`` follows, once for each call; should the slot be lost before, its
-        ``SlotLost.unstarted`` takes its place.  A body that has begun is never returned, and
-        a returned one never begins there.  What is submitted after this is not recalled.
+        ``JobsReturned`` follows; should the slot be lost before, its ``SlotLost.unstarted``
+        takes the place of it.  Asked again before it has answered, a slot may answer once.
+        A body that has begun is never returned, and a returned one never begins there.  What
+        is submitted after this is not recalled.
         """
 
     def collect(self) -> Sequence[PoolEvent]:
