@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from taskq.errors import OperationalError
-from taskq.ports import ExchangeSpec, Message, Outgoing, PublishOptions
+from taskq.ports import ExchangeSpec, Message, Outgoing, PublishOptions, TypesEvents
 from taskq.protocol.event import BATCH_ROUTING_KEY, Event, batch_body, event_body, routing_key
 from taskq.protocol.message import TRANSIENT
 
@@ -16,6 +16,7 @@ __all__ = ["EventSender", "event_message"]
 logger: Final = logging.getLogger("taskq.events")
 
 _TASK: Final = "task-"
+TOPIC: Final = "topic"
 # The longest that a worker waits for its broker to take an event.
 EVENT_TIMEOUT_S: Final = 1.0
 
@@ -84,7 +85,9 @@ def _message(
 ) -> Outgoing:
     conf = app.conf
     encoded = app.ports.codec.encode(body, conf.event_serializer)
-    exchange = ExchangeSpec(conf.event_exchange, "topic")
+    broker = app.ports.broker
+    type_ = broker.event_exchange_type if isinstance(broker, TypesEvents) else TOPIC
+    exchange = ExchangeSpec(conf.event_exchange, type_)
     return Outgoing(
         Message(
             headers={"hostname": hostname},

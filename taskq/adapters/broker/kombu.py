@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 
 from amqp.exceptions import NotFound
 from kombu.connection import Connection
+from kombu.transport import get_transport_cls
 
 from taskq.adapters.broker.errors import BrokerError
 from taskq.adapters.broker.kombu_amqp import AmqpIntake
@@ -45,6 +46,8 @@ Result = TypeVar("Result")
 
 # What operators' calls (length, purge, ping, declare) may take.
 CALL_TIMEOUT_S: Final = 30.0
+# Kinds of transports on which a topic exchange would fill lists that no monitor empties.
+FANS_OUT: Final = frozenset({"redis", "gcpubsub"})
 NOT_FOUND: Final = "404"
 
 
@@ -99,6 +102,12 @@ class KombuBroker:
         quiet = copy(self)
         quiet._heartbeat_s, quiet._pool = 0, quiet._new_pool()  # noqa: SLF001 - of this class
         return quiet
+
+    @cached_property
+    def event_exchange_type(self) -> str:
+        """Return what Celery's monitors listen to on this transport."""
+        transport: Any = get_transport_cls(self._writing.connection().transport_cls)
+        return "fanout" if transport.driver_type in FANS_OUT else "topic"
 
     @property
     def name(self) -> str:

@@ -59,6 +59,11 @@ class RedisBroker:
         self._has_sockets = client_factory is None
 
     @property
+    def event_exchange_type(self) -> str:
+        """Return ``fanout``: lists that no monitor empties would grow for ever."""
+        return "fanout"
+
+    @property
     def name(self) -> str:
         """The URL with its password starred."""
         return self._pool.name

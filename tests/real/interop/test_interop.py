@@ -100,6 +100,13 @@ def test_a_celery_monitor_sees_a_taskq_worker(
         text=True,
     )
     assert watcher.stdout is not None
+    seen: dict[str, dict[str, object]] = {}
+
+    def note(line: str) -> None:
+        assert line, f"the monitor ended, and has seen {sorted(seen)}"
+        event = json.loads(line)
+        seen.setdefault(event["type"], event)
+
     try:
         assert "listening" in watcher.stdout.readline()
         env = {**place, "FLEET_LIBRARY": "taskq"}
@@ -112,10 +119,10 @@ def test_a_celery_monitor_sees_a_taskq_worker(
                 check=True,
                 timeout=60,
             )
-        seen: dict[str, dict[str, object]] = {}
+            while "worker-heartbeat" not in seen:
+                note(watcher.stdout.readline())
         while "worker-offline" not in seen:
-            event = json.loads(watcher.stdout.readline())
-            seen.setdefault(event["type"], event)
+            note(watcher.stdout.readline())
     finally:
         watcher.kill()
         watcher.wait()
