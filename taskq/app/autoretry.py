@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 from taskq.errors import Ignore, Retry
@@ -39,8 +40,9 @@ def add_autoretry_behaviour(task: Any, **options: Any) -> None:
     catch = tuple(option("autoretry_for", ()))
     if not catch or hasattr(task, "_orig_run"):
         return
-    spare = tuple(option("dont_autoretry_for", ()))
     rules = _Rules(
+        catch=catch,
+        spare=(Ignore, Retry, *option("dont_autoretry_for", ())),
         kwargs=dict(option("retry_kwargs", {}) or {}),
         # True is the factor 1; a number below it would be no backoff.
         factor=int(max(1.0, option("retry_backoff", False))) if option("retry_backoff", 0) else 0,
@@ -49,14 +51,19 @@ def add_autoretry_behaviour(task: Any, **options: Any) -> None:
     )
     task._orig_run = task.run  # noqa: SLF001 - under this name others look for it
     wrap = _wrap_async if inspect.iscoroutinefunction(inspect.unwrap(task.run)) else _wrap
-    task.run = wrap(task, task.run, catch, (Ignore, Retry, *spare), rules)
+    task.run = wrap(task, task.run, rules)
 
 
+@dataclass(frozen=True, slots=True)
 class _Rules:
     """When to retry."""
 
-    def __init__(self, kwargs: dict[str, Any], factor: int, maximum_s: float, jitter: bool) -> None:
-        self.kwargs, self.factor, self.maximum_s, self.jitter = kwargs, factor, maximum_s, jitter
+    catch: tuple[type[BaseException], ...]
+    spare: tuple[type[BaseException], ...]  # of those, what is raised as it is
+    kwargs: Mapping[str, Any]
+    factor: int
+    maximum_s: float
+    jitter: bool
 
     def retry(self, task: Any, error: BaseException) -> NoReturn:
         """Retry as the rules say; raises ``Retry``, or the error when no retry is left."""
@@ -69,39 +76,27 @@ class _Rules:
         raise task.retry(exc=error, **kwargs)
 
 
-def _wrap(
-    task: Any,
-    run: Callable[..., Any],
-    catch: tuple[type[BaseException], ...],
-    spare: tuple[type[BaseException], ...],
-    rules: _Rules,
-) -> Callable[..., Any]:
+def _wrap(task: Any, run: Callable[..., Any], rules: _Rules) -> Callable[..., Any]:
     @functools.wraps(run)
     def run_and_retry(*args: Any, **kwargs: Any) -> Any:
         try:
             return run(*args, **kwargs)
-        except spare:
+        except rules.spare:
             raise
-        except catch as error:
+        except rules.catch as error:
             rules.retry(task, error)
 
     return run_and_retry
 
 
-def _wrap_async(
-    task: Any,
-    run: Callable[..., Any],
-    catch: tuple[type[BaseException], ...],
-    spare: tuple[type[BaseException], ...],
-    rules: _Rules,
-) -> Callable[..., Any]:
+def _wrap_async(task: Any, run: Callable[..., Any], rules: _Rules) -> Callable[..., Any]:
     @functools.wraps(run)
     async def run_and_retry(*args: Any, **kwargs: Any) -> Any:
         try:
             return await run(*args, **kwargs)
-        except spare:
+        except rules.spare:
             raise
-        except catch as error:
+        except rules.catch as error:
             rules.retry(task, error)
 
     return run_and_retry

@@ -1,7 +1,8 @@
-"""The first layer of an app: its settings, and what is derived from them.
+"""The first layer of an app: its settings, where they come from, and the time zone they name.
 
 ``App`` is built in layers, each a class that knows the ones below: settings (here), ``tasking.py``
-(tasks), ``sending.py`` (messages), ``app.py`` (all of it).
+(tasks), ``derived.py`` (what follows from the settings), ``sending.py`` (messages), ``app.py`` (all
+of it).
 """
 
 from __future__ import annotations

@@ -23,45 +23,22 @@ __all__ = ["apply"]
 
 
 def apply(
-    task: Any,
-    args: Any = None,
-    kwargs: Any = None,
-    *,
-    link: Any = None,
-    link_error: Any = None,
-    task_id: str | None = None,
-    retries: int = 0,
-    throw: bool | None = None,
-    logfile: Any = None,
-    loglevel: Any = None,
-    headers: Mapping[str, Any] | None = None,
-    **options: Any,
+    task: Any, args: Any, kwargs: Any, throw: bool | None, options: Mapping[str, Any]
 ) -> EagerResult[Any]:
-    """Run a task here; return a handle that is ready."""
+    """Run a task here; return a handle that is ready.  ``options`` are those of ``Task.apply``."""
     app = task.app
-    task_id = task_id or app.new_id()
     throw = app.conf.task_eager_propagates if throw is None else throw
     args, kwargs = _through_codec(task, tuple(args or ()), dict(kwargs or {}), options)
-    request = _request_of(
-        task,
-        args,
-        kwargs,
-        options,
-        id=task_id,
-        retries=retries,
-        logfile=logfile,
-        loglevel=loglevel or 0,
-        callbacks=_signatures(link, app),
-        errbacks=_signatures(link_error, app),
-        headers=dict(headers) if headers else None,
-    )
+    request = _request_of(task, args, kwargs, options)
     outcome = _run(task, request, args, kwargs)
     value = outcome.value
     if isinstance(value, Retry) and value.sig is not None:
         return _again(value.sig, throw)
     if throw and outcome.state in states.PROPAGATE_STATES and isinstance(value, BaseException):
         raise value
-    return EagerResult(task_id, value, outcome.state, traceback=outcome.traceback, name=task.name)
+    return EagerResult(
+        request.id, value, outcome.state, traceback=outcome.traceback, name=task.name
+    )
 
 
 def _again(sig: Any, throw: bool) -> EagerResult[Any]:
@@ -143,10 +120,9 @@ def _follow(request: Context, outcome: Outcome) -> None:
                 errback.apply((request.id,))
 
 
-def _request_of(
-    task: Any, args: Any, kwargs: Any, options: Mapping[str, Any], **known: Any
-) -> Context:
-    take = options.get
+def _request_of(task: Any, args: Any, kwargs: Any, options: Mapping[str, Any]) -> Context:
+    take, app = options.get, task.app
+    task_id, headers = take("task_id") or app.new_id(), take("headers")
     stamped = take("stamped_headers")
     return Context(
         task=task.name,
@@ -154,8 +130,9 @@ def _request_of(
         kwargs=kwargs,
         is_eager=True,
         called_directly=False,
-        hostname=task.app.ports.place.hostname,
-        root_id=take("root_id") or known["id"],
+        hostname=app.ports.place.hostname,
+        id=task_id,
+        root_id=take("root_id") or task_id,
         parent_id=take("parent_id"),
         group=take("group_id"),
         group_index=take("group_index"),
@@ -174,7 +151,12 @@ def _request_of(
             "routing_key": take("routing_key"),
             "priority": take("priority"),
         },
-        **known,
+        retries=take("retries") or 0,
+        callbacks=_signatures(take("link"), app),
+        errbacks=_signatures(take("link_error"), app),
+        headers=dict(headers) if headers else None,
+        logfile=take("logfile"),
+        loglevel=take("loglevel") or 0,
     )
 
 

@@ -1,37 +1,30 @@
 # ruff: noqa: PLR0917 - the parameters are Celery's, and so is their order
 """A handle of one result: what became of a task, now or when it is there.
 
-Waiting is done in ``waiting.py``; results of several tasks are in ``result_set.py``.  A final state
-is read once and kept.
+Waiting is done in ``waiting.py``; what a result led to is in ``related.py``, results of several
+tasks are in ``result_set.py``.  A final state is read once and kept.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from taskq import current, errors, states
 from taskq.app import control_message
-from taskq.app.graph import DependencyGraph
 from taskq.app.joining import assert_will_not_block
 from taskq.app.on_ready import OnReady
+from taskq.app.related import Related
+from taskq.app.result_base import ResultBase
 from taskq.app.waiting import wait_for
-from taskq.errors import IncompleteStream
 
-__all__ = ["AsyncResult", "ResultBase", "result_from_tuple"]
+__all__ = ["AsyncResult", "result_from_tuple"]
 
 R = TypeVar("R")
 
 
-class ResultBase:
-    """What all handles are."""
-
-    parent: Any = None
-
-
-class AsyncResult(ResultBase, Generic[R]):
+class AsyncResult(Related, Generic[R]):
     """What became of one task."""
 
     TimeoutError = errors.TimeoutError
@@ -279,77 +272,10 @@ class AsyncResult(ResultBase, Generic[R]):
             self.parent.forget()
         self.backend.forget(self.id)
 
-    # -- its relatives ----------------------------------------------------------------------------
-
-    def _parents(self) -> Iterator[Any]:
-        node = self.parent
-        while node is not None:
-            yield node
-            node = node.parent
-
-    def _tasks_before(self) -> Iterator[Any]:
-        """Return the results of single tasks that stand before this one, the first one first."""
-        for node in reversed(list(self._parents())):
-            members = getattr(node, "results", None)
-            yield from (node,) if members is None else members
-
-    def iterdeps(self, intermediate: bool = False) -> Iterator[tuple[Any, Any]]:
-        """Walk over what the task sent, and what that sent, as pairs of parent and child."""
-        stack: deque[tuple[Any, Any]] = deque([(None, self)])
-        is_incomplete = False
-        while stack:
-            parent, node = stack.popleft()
-            yield parent, node
-            if node.ready():
-                stack.extend((node, child) for child in node.children or ())
-            else:
-                is_incomplete = True
-        if is_incomplete and not intermediate:
-            raise IncompleteStream(f"the tasks that {self.id} led to have not all ended")
-
-    def collect(self, intermediate: bool = False, **kwargs: Any) -> Iterator[tuple[Any, Any]]:
-        """Walk over what the task led to, waiting for each, with its value."""
-        for _, node in self.iterdeps(intermediate=intermediate):
-            yield node, node.get(**kwargs)
-
-    def get_leaf(self) -> Any:
-        """Wait for what the task led to at last, and return its value."""
-        value = None
-        for _, node in self.iterdeps():
-            value = node.get()
-        return value
-
-    def build_graph(self, intermediate: bool = False, formatter: Any = None) -> DependencyGraph:
-        """Return who sent whom, as a graph."""
-        graph = DependencyGraph(formatter=formatter)
-        for parent, node in self.iterdeps(intermediate=intermediate):
-            graph.add_arc(node)
-            if parent is not None:
-                graph.add_edge(parent, node)
-        return graph
-
-    @property
-    def graph(self) -> DependencyGraph:
-        """Who sent whom."""
-        return self.build_graph()
-
-    @property
-    def supports_native_join(self) -> bool:
-        """Whether several results can be waited for at once: here always."""
-        return True
-
     # -- control ----------------------------------------------------------------------------------
 
-    def revoke(
-        self,
-        connection: Any = None,
-        terminate: bool = False,
-        signal: str | None = None,
-        wait: bool = False,  # noqa: ARG002 - replies are asked for through app.control
-        timeout: float | None = None,  # noqa: ARG002 - the same
-    ) -> None:
-        """Ask all workers not to run it; with ``terminate`` also to end what runs it."""
-        control_message.revoke(self.app, self.id, terminate, signal, link=connection)
+    def _addressed(self) -> str:
+        return self.id
 
     def revoke_by_stamped_headers(
         self,
@@ -368,10 +294,6 @@ class AsyncResult(ResultBase, Generic[R]):
     def as_tuple(self) -> tuple[tuple[str, Any], Any]:
         """Return what stands for it in a store or a message."""
         return (self.id, self.parent.as_tuple() if self.parent is not None else None), None
-
-    def as_list(self) -> list[str]:
-        """Return its id and those before it."""
-        return [self.id, *(node.id for node in self._parents())]
 
     def __str__(self) -> str:
         return str(self.id)

@@ -8,10 +8,10 @@ from functools import partial
 from typing import Any
 
 from taskq import current
-from taskq.app import control_message
 from taskq.app.joining import assert_will_not_block
 from taskq.app.on_ready import OnReady
-from taskq.app.result import AsyncResult, ResultBase, result_from_tuple
+from taskq.app.result import AsyncResult, result_from_tuple
+from taskq.app.result_base import ResultBase
 from taskq.app.waiting import wait_for
 
 __all__ = ["GroupResult", "ResultSet"]
@@ -249,11 +249,6 @@ class ResultSet(ResultBase):
                     given.add(each.id)
                     yield each.id, each._get_task_meta()  # noqa: SLF001 - of this package
 
-    @property
-    def supports_native_join(self) -> bool:
-        """Whether they can be waited for at once: here always."""
-        return True
-
     # -- control ----------------------------------------------------------------------------------
 
     def forget(self) -> None:
@@ -261,18 +256,8 @@ class ResultSet(ResultBase):
         for each in self.results:
             each.forget()
 
-    def revoke(
-        self,
-        connection: Any = None,
-        terminate: bool = False,
-        signal: str | None = None,
-        wait: bool = False,  # noqa: ARG002 - replies are asked for through app.control
-        timeout: float | None = None,  # noqa: ARG002 - the same
-    ) -> None:
-        """Ask all workers not to run any of them."""
-        ids = [each.id for each in self.results]
-        if ids:
-            control_message.revoke(self.app, ids, terminate, signal, link=connection)
+    def _addressed(self) -> list[str]:
+        return [each.id for each in self.results]
 
 
 def _any_over(results: Iterable[Any]) -> bool:

@@ -108,6 +108,7 @@ MODULES: Final[Mapping[str, Module]] = MappingProxyType(
             {
                 "EagerResult": "taskq.app.eager_result:EagerResult",
                 "GroupResult": "taskq.app.result_set:GroupResult",
+                "ResultBase": "taskq.app.result_base:ResultBase",
                 "ResultSet": "taskq.app.result_set:ResultSet",
                 **_all("taskq.app.joining", "allow_join_result", "assert_will_not_block"),
                 **_all("taskq.app.joining", "denied_join_result"),

@@ -1,0 +1,75 @@
+"""What stood before a result, and what its task led to."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+from taskq.app.graph import DependencyGraph
+from taskq.app.result_base import ResultBase
+from taskq.errors import IncompleteStream
+
+__all__ = ["Related"]
+
+
+class Related(ResultBase):
+    """The part of ``AsyncResult`` that walks from one result to others."""
+
+    id: str
+
+    def _parents(self) -> Iterator[Any]:
+        node = self.parent
+        while node is not None:
+            yield node
+            node = node.parent
+
+    def _tasks_before(self) -> Iterator[Any]:
+        """Return the results of single tasks that stand before this one, the first one first."""
+        for node in reversed(list(self._parents())):
+            members = getattr(node, "results", None)
+            yield from (node,) if members is None else members
+
+    def iterdeps(self, intermediate: bool = False) -> Iterator[tuple[Any, Any]]:
+        """Walk over what the task sent, and what that sent, as pairs of parent and child."""
+        stack: deque[tuple[Any, Any]] = deque([(None, self)])
+        is_incomplete = False
+        while stack:
+            parent, node = stack.popleft()
+            yield parent, node
+            if node.ready():
+                stack.extend((node, child) for child in node.children or ())
+            else:
+                is_incomplete = True
+        if is_incomplete and not intermediate:
+            raise IncompleteStream(f"the tasks that {self.id} led to have not all ended")
+
+    def collect(self, intermediate: bool = False, **kwargs: Any) -> Iterator[tuple[Any, Any]]:
+        """Walk over what the task led to, waiting for each, with its value."""
+        for _, node in self.iterdeps(intermediate=intermediate):
+            yield node, node.get(**kwargs)
+
+    def get_leaf(self) -> Any:
+        """Wait for what the task led to at last, and return its value."""
+        value = None
+        for _, node in self.iterdeps():
+            value = node.get()
+        return value
+
+    def build_graph(self, intermediate: bool = False, formatter: Any = None) -> DependencyGraph:
+        """Return who sent whom, as a graph."""
+        graph = DependencyGraph(formatter=formatter)
+        for parent, node in self.iterdeps(intermediate=intermediate):
+            graph.add_arc(node)
+            if parent is not None:
+                graph.add_edge(parent, node)
+        return graph
+
+    @property
+    def graph(self) -> DependencyGraph:
+        """Who sent whom."""
+        return self.build_graph()
+
+    def as_list(self) -> list[str]:
+        """Return its id and those before it."""
+        return [self.id, *(node.id for node in self._parents())]
