@@ -36,16 +36,6 @@ class DisabledStore(KeepsNoGroups):
         """What the banner of a worker shows."""
         return "disabled://"
 
-    @property
-    def address(self) -> str | None:
-        """None: it is nowhere."""
-        return None
-
-    @property
-    def key_prefix(self) -> str:
-        """Nothing is kept under any key."""
-        return ""
-
     def store(self, records: Sequence[ResultRecord]) -> None:
         """Keep nothing: tasks run without a store, their results go nowhere."""
 

@@ -18,6 +18,16 @@ from taskq.ports import ChordPart
 class KeepsNoGroups(ABC):
     """The half of ``ports.ResultStore`` that is about groups and chords, refused."""
 
+    @property
+    def address(self) -> str | None:
+        """None: it is at no place that a broker could share."""
+        return None
+
+    @property
+    def key_prefix(self) -> str:
+        """There are no keys."""
+        return ""
+
     @staticmethod
     @abstractmethod
     def refuse(wanted: str) -> NoReturn:

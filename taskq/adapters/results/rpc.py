@@ -105,16 +105,6 @@ class RpcStore(KeepsNoGroups):
         """What the banner of a worker shows."""
         return "rpc://"
 
-    @property
-    def address(self) -> str | None:
-        """None: a result is published like any other message."""
-        return None
-
-    @property
-    def key_prefix(self) -> str:
-        """There are no keys."""
-        return ""
-
     # -- the worker's side -----------------------------------------------------------------------
 
     def store(self, records: Sequence[ResultRecord]) -> None:

@@ -45,6 +45,15 @@ def test_a_chain_is_run_in_its_place(app: PaperApp) -> None:
     assert app.given[0]["queue"] == "slow"
 
 
+def test_a_chain_that_is_told_nothing_is_run_as_it_is(app: PaperApp) -> None:
+    """Its ids are new, and it stands in no group."""
+    result: Any = chain(app.sig("add", 1), app.sig("add", 2), app=app).run()
+
+    (call,) = app.sent
+    assert (call.root_id, call.group) == (None, None)
+    assert (call.chain or ())[0]["options"]["task_id"] == result.id
+
+
 def test_steps_are_prepared_the_last_one_first(app: PaperApp) -> None:
     """With their results; a group that something follows has become a chord."""
     given = [app.sig("add", 1), group(app.sig("add"), app.sig("add")), app.sig("total")]

@@ -16,8 +16,10 @@ from taskq.protocol.control import (
     command_headers,
     read_command,
     read_reply,
+    reply_body,
+    reply_headers,
 )
-from taskq.protocol.event import Event, event_body, read_events
+from taskq.protocol.event import Event, batch_body, event_body, read_events
 
 TEXT = st.text(max_size=5)
 
@@ -91,3 +93,19 @@ def test_what_is_no_reply_is_refused() -> None:
     """A reply is a mapping of node names."""
     with pytest.raises(DecodeError, match="not a reply"):
         read_reply(["x"])
+
+
+def test_a_reply_is_read_as_it_was_built() -> None:
+    """A node's name and what it says; ticket and clock travel in the headers."""
+    body = reply_body("w@h", {"ok": "pong"})
+
+    assert read_reply(body) == {"w@h": {"ok": "pong"}}
+    assert reply_headers("t", 7) == {"ticket": "t", "clock": 7}
+
+
+def test_events_that_travel_together_are_read_one_by_one() -> None:
+    """A batch is a list of single bodies."""
+    kinds = ("task-sent", "task-received")
+    read = read_events([{"type": kind, "hostname": "w@h", "timestamp": 1.0} for kind in kinds])
+
+    assert read_events(batch_body(read)) == read
