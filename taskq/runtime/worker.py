@@ -11,36 +11,26 @@ import selectors
 import signal
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from taskq import signals
 from taskq.app.app import App
+from taskq.app.drive import Drive
 from taskq.app.events import EventSender
 from taskq.app.log import get_logger, say
-from taskq.app.upgrade import upgrade
+from taskq.app.perform import Performer
 from taskq.app.work import Work
 from taskq.core.effects import Level, Say
-from taskq.core.inputs import (
-    Buried,
-    Connected,
-    Delivered,
-    Disconnected,
-    Happened,
-    Input,
-    LeaseLost,
-    Stop,
-    StopAsked,
-    Woke,
-)
+from taskq.core.inputs import Connected, Stop
 from taskq.core.options import WorkerOptions
 from taskq.core.worker import WorkerCore
 from taskq.errors import OperationalError
-from taskq.ports import Delivery, Intake, Malformed, Pool, PoolEvent, QueueSpec
+from taskq.ports import Intake, Pool, QueueSpec
 from taskq.runtime.heart import Heart
-from taskq.runtime.perform import Performer
 from taskq.runtime.process import signals_to
 
 # The longest that the loop sleeps when it waits for nothing in particular.
@@ -92,8 +82,12 @@ class Worker:
         self._make_pool = make_pool
         self._on_ready = on_ready
         self._log: Final = get_logger("taskq.worker")
-        self._stops: list[Stop] = []
+        self._stops_before: list[Stop] = []  # asked for before there was a broker
+        self._asked_to_stop = False
+        self._gave_up_on_broker = False
         self._interrupts = 0
+        self._intake: Intake | None = None
+        self._drive: Drive | None = None
         self._nudge_out, self._nudge_in = socket.socketpair()
         for end in (self._nudge_out, self._nudge_in):
             end.setblocking(False)
@@ -125,116 +119,85 @@ class Worker:
 
     def _work(self) -> int:
         signals.worker_init.send(sender=self)
-        core = WorkerCore(self.plan.options, self.app.traits)
-        self._intake = self._connect()
-        if self._intake is None:
+        intake = self._connect()
+        if intake is None:
             return 1
+        self._intake = intake
         self._pool = self._make_pool(self._close_loop)
+        self._drive = self._make_drive(intake)
+        for how in self._stops_before:
+            self._drive.ask_to_stop(how)
+        try:
+            return self._loop(intake)
+        finally:
+            self._close(intake)
+
+    def _make_drive(self, intake: Intake) -> Drive:
         work = Work(self.app, self.hostname)
         monitors = EventSender(self.app, self.hostname)
         self._heart = Heart(monitors, self.plan.heartbeat_s)
-        self._performer = Performer(
-            intake=self._intake,
+        performer = Performer(
+            intake=intake,
             pool=self._pool,
             store=self.app.ports.store,
             work=work,
             monitors=monitors,
-            log=self._log,
+            say=partial(say, self._log),
         )
-        self._core = core
         self._pool.start(self.concurrency, work)
-        self._input(Connected())
-        self._announce_ready()
-        try:
-            return self._loop()
-        finally:
-            self._close()
+        return Drive(
+            self.app,
+            core=WorkerCore(self.plan.options, self.app.traits),
+            performer=performer,
+            intake=intake,
+            pool=self._pool,
+            clock=self.app.ports.clock,
+        )
 
     def stop(self, how: Stop = Stop.WARM) -> None:
         """Ask the worker to end; may be called from a signal handler or another thread."""
-        self._stops.append(how)
+        self._asked_to_stop = True
+        if self._drive is None:
+            self._stops_before.append(how)
+        else:
+            self._drive.ask_to_stop(how)
         # The byte wakes the loop; when the buffer is full it is awake already.
         with suppress(BlockingIOError):
             self._nudge_in.send(b"!")
 
     # -- the loop ------------------------------------------------------------------------------
 
-    def _loop(self) -> int:
-        core, performer, pool = self._core, self._performer, self._pool
-        clock, intake = self.app.ports.clock, self._intake
-        assert intake is not None
-        renew_at: float | None = clock.read().elapsed_s
-        while performer.exit_code is None:
-            self._wait(self._patience(renew_at))
-            while self._stops:
-                self._input(StopAsked(self._stops.pop(0)))
-            events = pool.collect()
-            if events:
-                self._input(Happened(tuple(events)))
-            now = clock.read()
-            if core.wake_at is not None and core.wake_at <= now.elapsed_s:
-                self._input(Woke())
-            self._beat(now.elapsed_s)
-            if performer.exit_code is not None:
-                break
-            try:
-                if renew_at is not None and renew_at <= now.elapsed_s:
-                    again_s = intake.renew()
-                    renew_at = None if again_s is None else now.elapsed_s + again_s
-                    self._bury(intake)
-                deliveries = intake.receive() if core.takes else ()
-            except OperationalError as error:
-                self._recover(error)
-                continue
-            if lost := intake.lost_tags():
-                self._input(LeaseLost(tuple(lost)))
-            if deliveries:
-                self._input(Delivered(tuple(map(self._upgraded, deliveries))))
-        return performer.exit_code or 0
+    def _loop(self, intake: Intake) -> int:
+        drive, clock = self._drive, self.app.ports.clock
+        assert drive is not None
+        self._do(intake, partial(drive.tell, Connected()))
+        self._announce_ready()
+        while drive.exit_code is None and not self._gave_up_on_broker:
+            self._wait(self._patience(intake, drive))
+            self._do(intake, drive.turn)
+            self._beat(drive, clock.read().elapsed_s)
+        return drive.exit_code or int(self._gave_up_on_broker)
 
-    def _beat(self, now_s: float) -> None:
+    def _do(self, intake: Intake, deed: Callable[[], object]) -> None:
+        """Do something that needs the broker; where it is lost, get it back and go on."""
+        try:
+            deed()
+        except OperationalError as error:
+            self._recover(intake, error)
+
+    def _beat(self, drive: Drive, now_s: float) -> None:
         due_s = self._heart.beat_at_s
         if due_s is not None and due_s <= now_s:
-            core = self._core
+            core = drive.core
             self._heart.beat(now_s, active=len(core.active), processed=core.processed)
 
-    def _bury(self, intake: Intake) -> None:
-        if lost := intake.lost_claims():
-            self._input(Buried(tuple(lost)))
-
-    def _input(self, happened: Input) -> None:
-        """Tell the core, and carry out what it asks, and what follows from that."""
-        try:
-            self._feed(happened)
-        except OperationalError as error:
-            self._recover(error)
-
-    def _feed(self, happened: Input) -> None:
-        todo: list[Input] = [happened]
-        while todo:
-            effects = self._core.handle(todo.pop(0), self.app.ports.clock.read())
-            concluded: Sequence[PoolEvent] = self._performer.perform(effects)
-            if concluded:
-                todo.append(Happened(tuple(concluded)))
-
-    def _upgraded(self, delivery: Delivery | Malformed) -> Delivery | Malformed:
-        if isinstance(delivery, Malformed) or "task" in delivery.message.headers:
-            return delivery  # all but those of protocol 1
-        conf, codec = self.app.conf, self.app.ports.codec
-        accept = codec.accepted(conf.accept_content)
-        return upgrade(delivery, codec, accept, conf.taskq_max_body_bytes)
-
-    def _patience(self, renew_at: float | None) -> float:
-        assert self._intake is not None
+    def _patience(self, intake: Intake, drive: Drive) -> float:
         now_s = self.app.ports.clock.read().elapsed_s
-        timers = (self._core.wake_at, renew_at, self._heart.beat_at_s)
+        timers = (drive.core.wake_at, drive.renew_at_s, self._heart.beat_at_s)
         moments = [at - now_s for at in timers if at is not None]
-        polls = [s for s in (self._pool.poll_s, self._taking_poll_s()) if s is not None]
+        taking_s = intake.poll_s if drive.core.takes else None
+        polls = [seconds for seconds in (self._pool.poll_s, taking_s) if seconds is not None]
         return max(0.0, min([IDLE_S, *moments, *polls]))
-
-    def _taking_poll_s(self) -> float | None:
-        assert self._intake is not None
-        return self._intake.poll_s if self._core.takes else None
 
     def _wait(self, seconds: float) -> None:
         self._watch()
@@ -248,8 +211,9 @@ class Worker:
     def _watch(self) -> None:
         """Keep the selector on what intake and pool want watched now."""
         assert self._intake is not None
+        assert self._drive is not None
         wanted: dict[int, int] = {}
-        if self._core.takes:
+        if self._drive.core.takes:
             wanted = dict.fromkeys(self._intake.watched, selectors.EVENT_READ)
         for fd in self._pool.watched:
             wanted[fd] = selectors.EVENT_READ
@@ -284,38 +248,32 @@ class Worker:
                     self._say(Level.CRITICAL, "no broker", error=str(error))
                     return None
                 self._pause_after(attempt, error)
-                if self._stops:
+                if self._asked_to_stop:
                     return None
 
-    def _recover(self, error: OperationalError) -> None:
+    def _recover(self, intake: Intake, error: OperationalError) -> None:
         """The broker (or the store) is lost: get it back, then go on where it broke off."""
         self._say(Level.ERROR, "broker lost", error=str(error))
         self._forget_watched()
-        assert self._intake is not None
+        assert self._drive is not None
         attempt = 0
         while True:
             try:
-                self._intake.reconnect()
-                self._resume()
+                intake.reconnect()
+                self._drive.resume()
             except OperationalError as again:
                 attempt += 1
-                if not self.plan.reconnecting.later or self._gave_up(attempt) or self._stops:
+                stubborn = self.plan.reconnecting.later and not self._asked_to_stop
+                if not stubborn or self._gave_up(attempt):
                     self._give_up(again)
                     return
                 self._pause_after(attempt, again)
             else:
                 return
 
-    def _resume(self) -> None:
-        assert self._intake is not None
-        kept = self._intake.keeps_deliveries
-        not_run = () if kept else self._performer.forsake()
-        self._feed(Disconnected(kept, not_run))
-        self._feed(Connected())
-
     def _give_up(self, error: OperationalError) -> None:
         self._say(Level.CRITICAL, "no broker", error=str(error))
-        self._performer.exit_code = 1
+        self._gave_up_on_broker = True
         self._pool.stop(at_once=True)
 
     def _gave_up(self, attempt: int) -> bool:
@@ -351,12 +309,12 @@ class Worker:
         if self._on_ready is not None:
             self._on_ready()
 
-    def _close(self) -> None:
-        assert self._intake is not None
-        self._heart.offline(processed=self._core.processed)
+    def _close(self, intake: Intake) -> None:
+        assert self._drive is not None
+        self._heart.offline(processed=self._drive.core.processed)
         signals.worker_shutdown.send(sender=self)
         try:
-            self._intake.close()
+            intake.close()
         except OperationalError as error:
             self._say(Level.ERROR, "not handed back", error=str(error))
         self._close_loop()

@@ -1,65 +1,29 @@
-"""One simulated worker: drives ``WorkerCore``, the same that production drives.
+"""One simulated worker: drives ``WorkerCore`` by the same hands as production.
 
-The twin of ``taskq.runtime.worker`` and ``taskq.runtime.perform``: it reads the models of broker
-and pool and the virtual clock, feeds the core, and has one method for each effect.  It decides
-nothing.  Each call of a port is a switch point: there another node may come between, and there
-this one may die.
+Where ``taskq.runtime.worker`` waits on file descriptors, this one waits in the scheduler.  Turn
+and effects are those of ``taskq.app.drive`` and ``taskq.app.perform``.  Each call of a port is a
+switch point: there another node may come between, and there this one may die.
 
 Owned here: one loop in one process of the scheduler, the connection that is lost and found again.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from taskq.app.app import App
+from taskq.app.drive import Drive
 from taskq.app.events import EventSender
-from taskq.app.upgrade import upgrade
+from taskq.app.perform import Performer
 from taskq.app.work import Work
-from taskq.core.effects import (
-    Commit,
-    Conclude,
-    Effect,
-    Emit,
-    Exit,
-    Finish,
-    Kill,
-    Level,
-    Recall,
-    Run,
-    Say,
-    SetPrefetch,
-    Settle,
-    StopPool,
-)
-from taskq.core.inputs import (
-    Buried,
-    Connected,
-    Delivered,
-    Disconnected,
-    Happened,
-    Input,
-    LeaseLost,
-    Stop,
-    StopAsked,
-    Woke,
-)
+from taskq.core.effects import Level, Say
+from taskq.core.inputs import Connected, Stop
 from taskq.core.options import WorkerOptions
 from taskq.core.worker import WorkerCore
 from taskq.errors import OperationalError
-from taskq.ports import (
-    Clock,
-    Completion,
-    Delivery,
-    Malformed,
-    PoolEvent,
-    QueueSpec,
-    ResultStore,
-    Verdict,
-)
+from taskq.ports import Clock, Ending, EndingKind, Job, QueueSpec, ResultStore
 from taskq_testing.sim.broker import BrokerEnd, IntakeEnd
 from taskq_testing.sim.hands import Hands
 from taskq_testing.sim.pool import SimPool
@@ -78,6 +42,25 @@ class WorkerSpec:
     slots: int
     queues: tuple[QueueSpec, ...]
     options: WorkerOptions
+
+
+class ToldWork(Work):
+    """The real ``Work``, with a record in the trace of what ends without its body."""
+
+    def __init__(self, app: App, node: str, hands: Hands) -> None:
+        super().__init__(app, node)
+        self._hands = hands
+
+    def conclude(
+        self, job: Job, kind: EndingKind, reason: str, detail: Mapping[str, Any]
+    ) -> Ending:
+        """Make the ending, and say so."""
+        headers = job.headers
+        self._hands.say(
+            "task.conclude", id=headers.get("id"), task=headers.get("task"),
+            retries=headers.get("retries", 0), how=kind.value, reason=reason,
+        )  # fmt: skip
+        return super().conclude(job, kind, reason, detail)
 
 
 class WorkerNode:
@@ -99,35 +82,22 @@ class WorkerNode:
         self._app, self._hands, self._scheduler = app, hands, scheduler
         self._clock, self._broker, self._store = clock, broker, store
         self.core = WorkerCore(spec.options, app.traits)
-        self.work = Work(app, spec.hostname)
+        self.work = ToldWork(app, spec.hostname, hands)
         self.pool = pool(self.wake)
         self.intake: IntakeEnd | None = None
-        self.exit_code: int | None = None
         self.process: Process | None = None  # the scheduler's, once it is known
-        self._stops: deque[Stop] = deque()
-        self._pending: deque[Effect] = deque()
-        self._concluded: list[PoolEvent] = []
-        self._renew_at_s: float | None = 0.0
+        self._drive: Drive | None = None
+        self._stops_before: list[Stop] = []  # asked for before it had a broker
         self._news = False
-        self._methods: dict[type[Any], Callable[[Any], None]] = {
-            SetPrefetch: self._set_prefetch,
-            Settle: self._settle,
-            Run: self._run,
-            Recall: self._recall,
-            Conclude: self._conclude,
-            Commit: self._commit,
-            Kill: self._kill,
-            Say: self._say,
-            Emit: self._emit,
-            StopPool: self._stop_pool,
-            Exit: self._exit,
-        }
 
     # -- what the world calls ------------------------------------------------------------------
 
     def stop(self, how: Stop) -> None:
         """Ask it to end."""
-        self._stops.append(how)
+        if self._drive is None:
+            self._stops_before.append(how)
+        else:
+            self._drive.ask_to_stop(how)
         self.wake()
 
     def wake(self) -> None:
@@ -149,62 +119,44 @@ class WorkerNode:
     def run(self) -> None:
         """Work until told to stop."""
         self.process = self._scheduler.current
-        self._connect()
+        intake = self._connect()
+        drive = self._drive = self._make_drive(intake)
+        for how in self._stops_before:
+            drive.ask_to_stop(how)
         self.pool.start(self.spec.slots, self.work)
-        self._input(Connected())
-        while self.exit_code is None:
-            self._wait()
-            self._turn()
-        assert self.intake is not None
-        self.intake.close()
-        self._hands.say("worker.exit", code=self.exit_code)
+        self._do(intake, lambda: drive.tell(Connected()))
+        while drive.exit_code is None:
+            self._wait(drive)
+            self._do(intake, lambda: self._turn(drive))
+        intake.close()
+        self._hands.say("worker.exit", code=drive.exit_code)
 
-    def _turn(self) -> None:
-        while self._stops:
-            self._input(StopAsked(self._stops.popleft()))
-        events = self.pool.collect()
-        if events:
-            self._input(Happened(tuple(events)))
-        wake_at_s = self.core.wake_at
-        if wake_at_s is not None and wake_at_s <= self._hands.now_s():
-            self._input(Woke())
-        if self.exit_code is None:
-            self._take()
+    def _make_drive(self, intake: IntakeEnd) -> Drive:
+        performer = Performer(
+            intake=intake,
+            pool=self.pool,
+            store=self._store,
+            work=self.work,
+            monitors=EventSender(self._app, self.spec.hostname),
+            say=self._say,
+        )
+        return Drive(
+            self._app,
+            core=self.core,
+            performer=performer,
+            intake=intake,
+            pool=self.pool,
+            clock=self._clock,
+        )
 
-    def _take(self) -> None:
-        assert self.intake is not None
-        try:
-            self._renew(self.intake)
-            deliveries = self.intake.receive() if self.core.takes else ()
-        except OperationalError as error:
-            self._recover(error)
-            return
-        if lost := self.intake.lost_tags():
-            self._input(LeaseLost(tuple(lost)))
-        if deliveries:
-            self._news = True
-            self._input(Delivered(tuple(map(self._upgraded, deliveries))))
+    def _turn(self, drive: Drive) -> None:
+        self._news = drive.turn() or self._news
 
-    def _upgraded(self, delivery: Delivery | Malformed) -> Delivery | Malformed:
-        if isinstance(delivery, Malformed) or "task" in delivery.message.headers:
-            return delivery  # all but those of protocol 1
-        conf, codec = self._app.conf, self._app.ports.codec
-        accept = codec.accepted(conf.accept_content)
-        return upgrade(delivery, codec, accept, conf.taskq_max_body_bytes)
-
-    def _renew(self, intake: IntakeEnd) -> None:
-        now_s = self._hands.now_s()
-        if self._renew_at_s is not None and self._renew_at_s <= now_s:
-            again_s = intake.renew()
-            self._renew_at_s = None if again_s is None else now_s + again_s
-            if lost := intake.lost_claims():
-                self._input(Buried(tuple(lost)))
-
-    def _wait(self) -> None:
+    def _wait(self, drive: Drive) -> None:
         if self._news:
             self._news = False
             return
-        wake_at_s, renew_at_s = self.core.wake_at, self._renew_at_s
+        wake_at_s, renew_at_s = self.core.wake_at, drive.renew_at_s
         if wake_at_s is not None and (renew_at_s is None or wake_at_s <= renew_at_s):
             self._scheduler.wait("the next ETA", wake_at_s, idle=True)
         else:
@@ -212,34 +164,9 @@ class WorkerNode:
             self._scheduler.wait("work", renew_at_s, idle=True, alarm=wake_at_s is not None)
         self._news = False
 
-    def _input(self, happened: Input) -> None:
-        """Tell the core, and carry out what it asks, and what follows from that."""
-        try:
-            self._feed(happened)
-        except OperationalError as error:
-            self._recover(error)
-
-    def _feed(self, happened: Input) -> None:
-        todo: deque[Input] = deque([happened])
-        while todo:
-            effects = self.core.handle(todo.popleft(), self._clock.read())
-            concluded = self._perform(effects)
-            if concluded:
-                todo.append(Happened(tuple(concluded)))
-
-    def _perform(self, effects: list[Effect]) -> list[PoolEvent]:
-        pending = self._pending
-        pending.extend(effects)
-        while pending:
-            effect = pending[0]
-            self._methods[type(effect)](effect)
-            pending.popleft()
-        concluded, self._concluded = self._concluded, []
-        return concluded
-
     # -- the connection ------------------------------------------------------------------------
 
-    def _connect(self) -> None:
+    def _connect(self) -> IntakeEnd:
         attempt = 0
         while self.intake is None:
             try:
@@ -251,18 +178,24 @@ class WorkerNode:
                 self._scheduler.sleep(min(attempt * BACKOFF_STEP_S, BACKOFF_MAX_S))
         self.intake.wake = self.wake
         self._news = True
+        return self.intake
 
-    def _recover(self, error: OperationalError) -> None:
-        """Get the broker back, then go on where it broke off."""
-        assert self.intake is not None
+    def _do(self, intake: IntakeEnd, deed: Callable[[], None]) -> None:
+        """Do something that needs the broker; where it is lost, get it back and go on."""
+        try:
+            deed()
+        except OperationalError as error:
+            self._recover(intake, error)
+
+    def _recover(self, intake: IntakeEnd, error: OperationalError) -> None:
+        assert self._drive is not None
         self._hands.say("worker.disconnect", reason=str(error))
         attempt = 0
         while True:
             try:
-                kept = self.intake.keeps_deliveries
-                self.intake.reconnect()
+                intake.reconnect()
                 self._hands.say("worker.connect")
-                self._resume(keeps_deliveries=kept)
+                self._drive.resume()
             except OperationalError:
                 attempt += 1
                 self._scheduler.sleep(min(attempt * BACKOFF_STEP_S, BACKOFF_MAX_S))
@@ -270,89 +203,11 @@ class WorkerNode:
                 self._news = True
                 return
 
-    def _resume(self, *, keeps_deliveries: bool) -> None:
-        not_run = () if keeps_deliveries else self._forsake()
-        self._feed(Disconnected(keeps_deliveries, not_run))
-        self._feed(Connected())
-
-    def _forsake(self) -> tuple[int, ...]:
-        """Drop what is pending of deliveries that the broker took back."""
-        not_run: list[int] = []
-        kept: deque[Effect] = deque()
-        for effect in self._pending:
-            if isinstance(effect, Run):
-                not_run.extend(job.token for job in effect.jobs)
-            elif not isinstance(effect, Settle | SetPrefetch):
-                kept.append(effect)
-        self._pending = kept
-        return tuple(not_run)
-
-    # -- one method for each effect ------------------------------------------------------------
-
-    def _set_prefetch(self, effect: SetPrefetch) -> None:
-        assert self.intake is not None
-        self.intake.set_prefetch(effect.count)
-
-    def _settle(self, effect: Settle) -> None:
-        assert self.intake is not None
-        self.intake.settle(effect.settlements)
-
-    def _run(self, effect: Run) -> None:
-        self.pool.submit(effect.slot, effect.jobs)
-
-    def _recall(self, effect: Recall) -> None:
-        self.pool.recall(effect.slot)
-
-    def _conclude(self, effect: Conclude) -> None:
-        headers = effect.job.headers
-        self._hands.say(
-            "task.conclude", id=headers.get("id"), task=headers.get("task"),
-            retries=headers.get("retries", 0), how=effect.kind.value, reason=effect.reason,
-        )  # fmt: skip
-        self._concluded.append(
-            self.work.conclude(effect.job, effect.kind, effect.reason, effect.detail)
-        )
-
-    def _commit(self, effect: Commit) -> None:
-        assert self.intake is not None
-        completions = [self._completion(finish) for finish in effect.finished]
-        self.intake.commit(completions, self._store)
-
-    def _completion(self, finish: Finish) -> Completion:
-        ending, settlement = finish.ending, finish.settlement
-        if ending.chord is None:
-            return Completion(ending.follow_ups, ending.result, settlement)
-        goes_back = settlement is not None and settlement.verdict is Verdict.REQUEUE
-        if not goes_back:
-            self._finish_chord_member(finish)
-        return Completion(settlement=settlement)
-
-    def _finish_chord_member(self, finish: Finish) -> None:
-        assert self.intake is not None
-        ending = finish.ending
-        assert ending.chord is not None
-        self.intake.commit([Completion(ending.follow_ups, ending.result)], self._store)
-        progress = [self._store.count_chord(part) for part in ending.chord.each][-1]
-        if progress.size is not None and progress.done >= progress.size:
-            self.work.finish_chord(finish.job, ending.chord)
-
-    def _kill(self, effect: Kill) -> None:
-        self.pool.terminate(effect.slot, effect.signal)
-
     def _say(self, effect: Say) -> None:
         if effect.level > Level.DEBUG:
             self._hands.say(
                 "worker.say", line=effect.what, level=effect.level.name, **_shown(effect)
             )
-
-    def _emit(self, effect: Emit) -> None:
-        EventSender(self._app, self.spec.hostname).send([(effect.event, effect.fields)])
-
-    def _stop_pool(self, effect: StopPool) -> None:
-        self.pool.stop(at_once=effect.at_once)
-
-    def _exit(self, effect: Exit) -> None:
-        self.exit_code = effect.code
 
 
 # What a record shows as it is; the rest as its repr.

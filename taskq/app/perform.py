@@ -1,19 +1,18 @@
 """Carries out the effects that the core asks for: one method for each.
 
-Called by ``runtime.worker``; the simulated twin is ``taskq_testing/sim/node.py``.  It decides
-nothing.  When the broker is lost in the middle of a list, what was not carried out stays in
-``pending`` and is carried out after the connection is back, or dropped by ``forsake``.
+It knows ports alone, so production (``runtime.worker``) and simulation
+(``taskq_testing/sim/node.py``) use the very same hands; what differs stands behind the ports.
+It decides nothing.  When the broker is lost in the middle of a list, what was not carried out
+stays in ``pending`` and is carried out after the connection is back, or dropped by ``forsake``.
 """
 
 from __future__ import annotations
 
-import logging
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from taskq.app.events import EventSender
-from taskq.app.log import say
 from taskq.app.work import Work
 from taskq.core.effects import (
     Commit,
@@ -44,10 +43,10 @@ class Performer:
         store: ResultStore,
         work: Work,
         monitors: EventSender,
-        log: logging.Logger,
+        say: Callable[[Say], None],
     ) -> None:
         self._intake, self._pool, self._store, self._work = intake, pool, store, work
-        self._monitors, self._log = monitors, log
+        self._monitors, self._say = monitors, say
         self._concluded: list[PoolEvent] = []
         self.pending: deque[Effect] = deque()
         self.exit_code: int | None = None
@@ -167,9 +166,6 @@ class Performer:
 
     def _kill(self, effect: Kill) -> None:
         self._pool.terminate(effect.slot, effect.signal)
-
-    def _say(self, effect: Say) -> None:
-        say(self._log, effect)
 
     def _emit(self, effect: Emit) -> None:
         self._events.append((effect.event, effect.fields))
