@@ -106,7 +106,7 @@ class EagerResult(AsyncResult[R]):
         return type(self)(self.id, self._result, self._state, self._traceback, self._task_name)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.id, self._result, self._state, self._traceback, self._task_name)
+        return self._kind, (self.id, self._result, self._state, self._traceback, self._task_name)
 
     def __repr__(self) -> str:
         return f"<EagerResult: {self.id}>"

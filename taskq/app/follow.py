@@ -134,7 +134,8 @@ def _own_ids(sig: Any) -> Iterator[str]:
         for each in sig.tasks:
             yield from ids_of(each)
     elif kind == "chord":
-        for each in sig.tasks.tasks:
+        # A header is a group, or no more than the list of its members.
+        for each in getattr(sig.tasks, "tasks", sig.tasks):
             yield from ids_of(each)
         if sig.body is not None:
             yield from ids_of(sig.body)

@@ -81,9 +81,11 @@ class Queues(dict[str, QueueSpec]):
         self.default_key: str = conf.task_default_routing_key or self.default_name
         self._selected: set[str] | None = None
         self._read(conf.task_queues)
-        if self.default_name not in self:
-            self.add(self._default(name, conf.task_default_queue_type))
-        self.default: QueueSpec = self[self.default_name]
+        default = self._default(name, conf.task_default_queue_type)
+        if not self:
+            self.add(default)
+        # Where queues are listed and this one is not, workers do not take from it.
+        self.default: QueueSpec = self.get(self.default_name) or self._spec_of(default)
 
     def _read(self, queues: Any) -> None:
         if isinstance(queues, Mapping):
@@ -109,7 +111,7 @@ class Queues(dict[str, QueueSpec]):
     def __missing__(self, name: str) -> QueueSpec:
         if not self.create_missing:
             raise QueueNotFound(f"Queue {name!r} missing from task_queues")
-        return self.add(self.new_missing(name))
+        return self.add(self.default if name == self.default_name else self.new_missing(name))
 
     def new_missing(self, name: str) -> QueueSpec:
         """Return what a queue that is known by its name alone is like."""
@@ -120,15 +122,18 @@ class Queues(dict[str, QueueSpec]):
         """Take in a kombu queue, a spec, or a name with options; return the spec."""
         if isinstance(queue, str):
             return self.add_compat(queue, **options)
+        spec = self._spec_of(queue)
+        self[spec.name] = spec
+        return spec
+
+    def _spec_of(self, queue: Any) -> QueueSpec:
         if not isinstance(queue, QueueSpec):
             if not hasattr(queue, "queue_arguments"):
                 raise ImproperlyConfigured(
                     f"task_queues: {queue!r} is no queue; use kombu.Queue, or a dict of options"
                 )
             queue = queue_spec(queue, self.default_exchange, self.default_key)
-        spec = self._with_priority(queue)
-        self[spec.name] = spec
-        return spec
+        return self._with_priority(queue)
 
     def add_compat(self, name: str, **options: Any) -> QueueSpec:
         """Take in a queue that is described by a dict."""

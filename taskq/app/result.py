@@ -313,7 +313,7 @@ class AsyncResult(Related, Generic[R]):
         return type(self)(self.id, self._backend, self._task_name, self.app, self.parent)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.id, None, self._task_name, None, self.parent)
+        return self._kind, (self.id, None, self._task_name, None, self.parent)
 
 
 def _note(error: BaseException, text: str) -> None:

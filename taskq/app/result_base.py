@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from taskq.app import control_message
@@ -14,6 +15,16 @@ class ResultBase:
 
     app: Any
     parent: Any = None
+
+    @property
+    def _kind(self) -> type[Any]:
+        """The class that other processes know: one that an app has derived stands in no module."""
+        kind: type[Any] = next(
+            each
+            for each in type(self).__mro__
+            if getattr(sys.modules.get(each.__module__), each.__name__, None) is each
+        )
+        return kind
 
     def _addressed(self) -> str | list[str]:
         """Return the ids of the tasks that stand behind it."""

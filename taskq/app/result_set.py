@@ -80,6 +80,9 @@ class ResultSet(ResultBase):
 
     __hash__ = None  # type: ignore[assignment]  # it can be changed
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self._kind, (self.results,)
+
     def __repr__(self) -> str:
         ids = ", ".join(each.id for each in self.results)
         return f"<{type(self).__name__}: [{ids}]>"
@@ -316,7 +319,7 @@ class GroupResult(ResultSet):
             self.parent.forget()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.id, self.results, self.parent)
+        return self._kind, (self.id, self.results, self.parent)
 
     def __bool__(self) -> bool:
         return bool(self.id or self.results)

@@ -10,12 +10,14 @@ import pytest
 
 from taskq.app.eager_result import EagerResult
 from taskq.app.joining import allow_join_result
+from taskq.app.on_ready import OnReady
 from taskq.app.result import AsyncResult, result_from_tuple
 from taskq.app.result_set import GroupResult, ResultSet
 from taskq.app.work import Work
 from taskq.canvas.primitives import chain, chord, group
 from taskq.errors import IncompleteStream
 from taskq.errors import TimeoutError as ResultTimeoutError
+from taskq.ports import ResultRecord
 from tests.unit.app.fakes import DictStore, LabApp, RecordingBroker, body_of, drain
 
 
@@ -364,3 +366,203 @@ def test_an_eager_result_is_ready() -> None:
     with pytest.raises(KeyError):
         failed.get()
     assert isinstance(failed.get(propagate=False), KeyError)
+
+
+# -- all that is known ---------------------------------------------------------------------------
+
+
+def test_a_handle_says_what_an_extended_result_holds(app: LabApp) -> None:
+    """Name, arguments, who ran it, how often; a handle can be told its id and backend."""
+    meta = app.backend.meta("x", 5, "SUCCESS", None)
+    meta.update(name="add", args=[1], kwargs={"y": 2}, worker="w1", retries=1, queue="q")
+    app.lab_store.store([ResultRecord("x", "SUCCESS", app.backend.encode(meta))])
+    result = app.AsyncResult("other")
+    result.task_id = "x"
+    result.backend = app.backend
+    result.ignored = False
+
+    assert (result.task_id, result.name, result.args, result.kwargs) == ("x", "add", [1], {"y": 2})
+    assert (result.worker, result.retries, result.queue) == ("w1", 1, "q")
+    assert result.info == 5
+    assert result.children == []
+    assert result.exists()
+
+
+def test_nothing_is_known_of_the_children_of_a_pending_task(app: LabApp) -> None:
+    """None, and not a list."""
+    assert app.AsyncResult("x").children is None
+    assert app.AsyncResult("x").date_done is None
+
+
+def test_what_is_stored_as_failed_must_be_an_exception(app: LabApp) -> None:
+    """Whoever stored something else is told so."""
+    with pytest.raises(RuntimeError, match="task x: stored as failed, with 5"):
+        app.AsyncResult("x").throw(5)
+
+
+def test_the_remote_traceback_is_noted_once(app: LabApp) -> None:
+    """Where the settings say so."""
+    app.conf.task_remote_tracebacks = True
+    put(app, "x", "FAILURE", ValueError("no"), traceback="Traceback ...")
+    result = app.AsyncResult("x")
+    with pytest.raises(ValueError, match="no"):
+        result.get()
+    with pytest.raises(ValueError, match="no") as caught:
+        result.get()
+
+    assert caught.value.__notes__ == ["the traceback in the worker:\nTraceback ..."]
+
+
+def test_who_is_told_later_may_give_another_promise(app: LabApp) -> None:
+    """``on_ready`` may be replaced, and ``then`` on what has ended calls at once."""
+    put(app, "x", "SUCCESS", 5)
+    seen: list[Any] = []
+    result = app.AsyncResult("x")
+    result.on_ready = OnReady()
+    assert result.ready()
+    result.then(lambda done: seen.append(done.result))
+
+    assert seen == [5]
+
+
+def test_handles_are_equal_by_id(app: LabApp) -> None:
+    """To another handle, to the id as text, and to nothing else; a copy is equal."""
+    one, same, other = app.AsyncResult("x"), app.AsyncResult("x"), app.AsyncResult("y")
+
+    assert one == same == "x" == copy.copy(one)
+    assert one != other
+    assert one != 42
+    assert (hash(one), str(one), repr(one)) == (hash("x"), "x", "<AsyncResult: x>")
+    assert one.supports_native_join
+    assert one.as_list() == ["x"]
+
+
+def test_tasks_are_revoked_by_their_stamps(app: LabApp, broker: RecordingBroker) -> None:
+    """One command to all workers."""
+    app.AsyncResult("x").revoke_by_stamped_headers({"customer": "acme"}, terminate=True)
+    (sent,) = broker.take()
+
+    assert body_of(sent)["arguments"]["headers"] == {"customer": "acme"}
+
+
+def test_walking_stops_at_what_has_not_ended(app: LabApp) -> None:
+    """Unless one is content with what is there."""
+    result = app.AsyncResult("x")
+
+    with pytest.raises(IncompleteStream):
+        list(result.iterdeps())
+    assert list(result.iterdeps(intermediate=True)) == [(None, result)]
+
+
+# -- several -------------------------------------------------------------------------------------
+
+
+def test_a_set_of_results_knows_its_app(app: LabApp) -> None:
+    """That of its members, unless it is told."""
+    found = ResultSet([AsyncResult("x", app=app)])
+    empty = ResultSet([])
+    empty.app = app
+
+    assert (found.app, empty.app) == (app, app)
+    assert found.backend is app.backend
+    assert found.supports_native_join
+    assert found.waiting()
+    assert (found.completed_count(), found.failed()) == (0, False)
+
+
+def test_a_set_with_nobody_in_it_is_revoked_by_nobody(app: LabApp, broker: RecordingBroker) -> None:
+    """No command goes out."""
+    ResultSet([], app=app).revoke()
+
+    assert broker.take() == []
+
+
+def test_what_one_raised_the_set_raises(app: LabApp) -> None:
+    """Or hands to a callback."""
+    put(app, "x", "SUCCESS", 5)
+    put(app, "y", "FAILURE", ValueError("no"))
+    found = ResultSet([app.AsyncResult("x"), app.AsyncResult("y")], app=app)
+    seen: list[Any] = []
+    found.maybe_throw(callback=lambda task_id, value: seen.append(task_id), propagate=False)
+
+    assert seen == ["x", "y"]
+    assert found.failed()
+    with pytest.raises(ValueError, match="no"):
+        found.maybe_reraise()
+
+
+def test_results_come_as_they_end(app: LabApp, store: DictStore) -> None:
+    """As pairs of id and meta, one that is in the set twice once."""
+    put(app, "x", "SUCCESS", 1)
+    found = ResultSet([app.AsyncResult("y"), app.AsyncResult("x"), app.AsyncResult("x")], app=app)
+    came = found.iter_native(on_interval=lambda: put(app, "y", "SUCCESS", 2))
+
+    assert [(task_id, meta["result"]) for task_id, meta in came] == [("x", 1), ("y", 2)]
+
+
+def test_all_ways_to_wait_are_one(app: LabApp) -> None:
+    """``join`` and ``join_native`` are ``get``, which may hand each value to a callback."""
+    put(app, "x", "SUCCESS", 5)
+    found = ResultSet([app.AsyncResult("x")], app=app)
+    seen: list[Any] = []
+    found.get(callback=lambda task_id, value: seen.append((task_id, value)))
+
+    assert found.join() == found.join_native() == [5]
+    assert seen == [("x", 5)]
+
+
+def test_groups_are_equal_by_what_they_are(app: LabApp) -> None:
+    """Id, members and parent; also after a pipe."""
+    group_of = GroupResult("g", [app.AsyncResult("x")], app=app)
+    same = GroupResult("g", [app.AsyncResult("x")], app=app)
+
+    assert group_of == same
+    assert group_of == "g"
+    assert group_of != 42
+    assert group_of != GroupResult("h", [], app=app)
+    assert pickle.loads(pickle.dumps(group_of)) == group_of
+    several = app.ResultSet([app.AsyncResult("x")])
+    assert pickle.loads(pickle.dumps(several)) == several
+    assert (str(group_of), repr(group_of)) == ("g", "<GroupResult: g [x]>")
+    assert not GroupResult(None, [], app=app)
+
+
+def test_a_group_is_deleted_and_forgotten(app: LabApp, store: DictStore) -> None:
+    """Its own record, its members, and what stood before it."""
+    put(app, "x", "SUCCESS", 5)
+    put(app, "before", "SUCCESS", 1)
+    found = GroupResult("g", [app.AsyncResult("x")], parent=app.AsyncResult("before"), app=app)
+    found.save()
+    found.delete()
+    found.forget()
+
+    assert (GroupResult.restore("g", app=app), store.records) == (None, {})
+    assert result_from_tuple(found) is found
+
+
+# -- eager ---------------------------------------------------------------------------------------
+
+
+def test_an_eager_failure_is_raised_as_it_was() -> None:
+    """What is no exception is an error of its own."""
+    error = ValueError("no")
+    failed: EagerResult[Any] = EagerResult("x", error, "FAILURE")
+
+    assert failed.get(propagate=False) is error
+    with pytest.raises(ValueError, match="no"):
+        failed.get()
+    with pytest.raises(RuntimeError, match="failed with 5"):
+        EagerResult("x", 5, "FAILURE").get()
+
+
+def test_an_eager_result_travels_and_is_revoked(app: LabApp) -> None:
+    """It has ended all the same."""
+    done = app.EagerResult("x", 5, "SUCCESS", name="add")
+    again = pickle.loads(pickle.dumps(done))
+    copied = copy.copy(done)
+    done.forget()
+    done.revoke()
+
+    assert (again.get(), copied.get(), again.name) == (5, 5, "add")
+    assert (done.state, done.ready(), done.supports_native_join) == ("REVOKED", True, False)
+    assert (repr(done), done.info) == ("<EagerResult: x>", 5)

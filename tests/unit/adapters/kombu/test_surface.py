@@ -48,7 +48,7 @@ def test_queues_are_kombus(surface: KombuSurface) -> None:
     """By name, with the app's exchange where they name none."""
     queues: Any = surface.amqp.queues
 
-    assert list(queues) == ["own", "full", "celery"]
+    assert list(queues) == ["own", "full"]
     assert queues["own"].exchange.name == "celery"
     assert (queues["full"].exchange.type, queues["full"].routing_key) == ("topic", "a.#")
     assert isinstance(surface.amqp.default_queue, Queue)
