@@ -16,6 +16,10 @@ import yaml
 from taskq_testing.nearest import nearest
 
 
+# Levels of mappings and lists in each other.  A canvas nested to this depth is past reading.
+MOST_DEEP: Final = 100
+
+
 class ScenarioError(Exception):
     """A scenario file says something that has no meaning."""
 
@@ -87,8 +91,6 @@ def read(text: str, file: str) -> Spot:
         line = text.count("\n", 0, error.position) + 1
         told = f"this is no YAML: the character {text[error.position]!r} is not allowed"
         raise ScenarioError(file, line, "", told) from error
-    except RecursionError as error:
-        raise ScenarioError(file, 1, "", "this is nested too deeply to be a scenario") from error
     if node is None:
         raise ScenarioError(file, 1, "", "the file is empty; begin with `scenario: 1`")
     return _spot(node, file, "")
@@ -104,7 +106,13 @@ class _PlainLoader(yaml.SafeLoader):
             if getattr(event, what, None) is not None:
                 told = f"{what}s and aliases have no meaning in a scenario"
                 raise yaml.composer.ComposerError(None, None, told, event.start_mark)
-        return super().compose_node(parent, index)
+        self._depth = getattr(self, "_depth", 0) + 1
+        if self._depth > MOST_DEEP:
+            told = f"this is nested too deeply; {MOST_DEEP} levels are allowed"
+            raise yaml.composer.ComposerError(None, None, told, event.start_mark)
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
 
 def _spot(node: yaml.Node, file: str, key: str) -> Spot:

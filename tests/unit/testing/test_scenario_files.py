@@ -71,7 +71,7 @@ def test_a_small_file_is_read() -> None:
         ("name: small", "name: &small small", "f.yaml:2: this is no YAML: anchors and aliases have no meaning in a scenario"),
         ("name: small", "name: !!python/name:os.system", "f.yaml:2: this is no YAML: tags and aliases have no meaning in a scenario"),
         ("name: small", "name: a\x07b", "f.yaml:2: this is no YAML: the character '\\x07' is not allowed"),
-        ("name: small", "name: " + "[" * 2000, "f.yaml:1: this is nested too deeply"),
+        ("name: small", "name: " + "[" * 2000, "f.yaml:2: this is no YAML: this is nested too deeply"),
         ("name: small", "name: small\nwithout: [draned]", "without.0: no check is called 'draned'; did you mean 'drained'?"),
     ],
 )  # fmt: skip
