@@ -15,7 +15,6 @@ import yaml
 
 from taskq_testing.nearest import nearest
 
-
 # Levels of mappings and lists in each other.  A canvas nested to this depth is past reading.
 MOST_DEEP: Final = 100
 
