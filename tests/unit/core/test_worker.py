@@ -573,3 +573,47 @@ def test_claims_of_a_lost_worker_end_as_lost_tasks() -> None:
     assert conclude.kind is EndingKind.LOST
     assert conclude.reason == "worker lost (w9)"
     assert commit.finished[0].settlement is None
+
+
+def test_news_of_what_was_given_up_are_nothing() -> None:
+    """A pool may tell of jobs and slots that the core has forgotten."""
+    core = core_of()
+    happened = Happened(
+        (
+            JobStarted(99, 1),
+            SlotLost(7, (98,), (97,), "gone", expected=True),
+            Ending(96, EndingKind.FAILED),
+        )
+    )
+
+    assert core.handle(happened, at(1.0)) == []
+
+
+def test_an_ending_may_come_after_its_slot_has_left() -> None:
+    """A slot that leaves without naming a job does not take the job's ending along."""
+    core = core_of(slots=2)
+    deliver(core, delivery(1), delivery(2))
+    core.handle(Happened((SlotLost(0, (), (), "shrunk", expected=True),)), at(1.0))
+
+    effects = core.handle(Happened((Ending(1, EndingKind.SUCCEEDED, 1.0),)), at(2.0))
+
+    assert len(of(Commit, effects)) == 1
+
+
+def test_a_buried_message_that_is_no_task_has_no_end() -> None:
+    """What another worker could not have run is in the dead letters, and that is all."""
+    core = core_of()
+    lost = LostMessage(delivery(1, eta="soon").message, "celery", "", "celery", "w9", "lost")
+
+    assert of(Conclude, core.handle(Buried((lost,)), at(1.0))) == []
+
+
+def test_a_job_that_reached_no_slot_is_forgotten_though_its_slot_is_gone() -> None:
+    """The broker and a process may be lost at once."""
+    core = core_of()
+    deliver(core, delivery(1, "late"))
+    core.handle(Happened((SlotLost(0, (), (), "gone"),)), at(1.0))
+
+    core.handle(Disconnected(keeps_deliveries=False, not_run=(1,)), at(1.0))
+
+    assert core.active == core.waiting == []
