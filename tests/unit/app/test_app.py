@@ -243,3 +243,54 @@ def test_a_class_may_know_the_app(app: LabApp) -> None:
 
     assert (made.__name__, made.app, made.extra) == ("Named", app, 1)
     assert app.subclass_with_self("taskq.app.result:AsyncResult").app is app
+
+
+def test_settings_can_be_taken_back(app: LabApp) -> None:
+    """One of them, or all; the app itself notices."""
+    app.conf.task_default_queue = "mine"
+    version = app.conf.version
+    del app.conf["task_default_queue"]
+    assert (app.conf.task_default_queue, app.conf.version > version) == ("celery", True)
+    app.conf.task_default_queue = "mine"
+    app.conf.clear()
+
+    assert app.conf.task_default_queue == "celery"
+
+
+def test_settings_may_be_assigned_as_a_whole(app: LabApp) -> None:
+    """They are a source like any other."""
+    app.conf = {"task_default_queue": "mine"}
+
+    assert app.conf.task_default_queue == "mine"
+
+
+def test_words_of_a_command_line_are_settings(app: LabApp) -> None:
+    """With a section and a dot in front, or in full."""
+    app.config_from_cmdline(["worker.concurrency=4", "task_default_queue=mine"])
+
+    assert (app.conf.worker_concurrency, app.conf.task_default_queue) == (4, "mine")
+
+
+@pytest.mark.parametrize("zone", [UTC, "UTC", "utc"])
+def test_the_zone_may_be_given_as_itself(app: LabApp, zone: Any) -> None:
+    """Or by its name."""
+    app.conf.timezone = zone
+
+    assert app.uses_utc_timezone()
+
+
+def test_without_utc_the_zone_is_the_machines(app: LabApp) -> None:
+    """As the clock's time is shown here."""
+    app.conf.enable_utc = False
+
+    assert app.timezone == app.ports.clock.read().wall.astimezone().tzinfo
+
+
+def test_layers_may_be_replaced_by_classes(app: LabApp) -> None:
+    """Celery's constructor takes them by name; outside of a task nobody runs here."""
+    given = LabApp("given", set_as_current=False, control="my.app:Control")
+
+    assert given.control_cls == "my.app:Control"  # type: ignore[attr-defined]  # as it was given
+    assert given.current_worker_task is None
+    assert given.current_task is None
+    given.close()

@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from taskq.app.work import Work
 from taskq.canvas.primitives import chain, chord, group
-from taskq.errors import EncodeError, ImproperlyConfigured, TaskRevokedError
-from taskq.ports import EndingKind
+from taskq.canvas.signature import signature
+from taskq.errors import EncodeError, Ignore, ImproperlyConfigured, TaskRevokedError
+from taskq.ports import ChordPart, EndingKind, Ports
 from tests.unit.app.fakes import DictStore, LabApp, body_of, drain, job_of, meta_of
 
 
@@ -356,3 +358,147 @@ def test_what_follows_a_chord_fails_with_it(
     drain(app, work)
 
     assert [result.state, result.parent.state, result.parent.parent.state] == ["FAILURE"] * 3
+
+
+# -- messages of Celery's clients, and what is rare ----------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "results"),
+    [
+        ("group", lambda add, _: {"tasks": [add.s(1, 2), add.s(3, 4)]}, [3, 7]),
+        ("chain", lambda add, _: {"tasks": [add.s(1, 2), add.s(7)]}, [3, 10]),
+        ("chord", lambda add, xsum: {"header": [add.s(1, 2)], "body": xsum.s()}, [3, 3]),
+        ("chunks", lambda add, _: {"task": add.s(), "it": [[1, 2], [3, 4]], "n": 1}, [[3], [7]]),
+    ],
+)
+def test_a_canvas_that_came_as_a_task_is_sent(
+    app: LabApp, work: Work, add: Any, xsum: Any, name: str, make: Any, results: list[Any]
+) -> None:
+    """Its result is the handle of what was sent."""
+    result = app.send_task(f"celery.{name}", (), make(add, xsum))
+    drain(app, work)
+
+    stored = [meta_of(record) for record in app.lab_store.stored]
+    assert result.state == "SUCCESS"
+    assert [meta["result"] for meta in stored if meta["task_id"] != result.id] == results
+
+
+def test_a_failing_step_fails_all_that_should_have_followed(
+    app: LabApp, work: Work, add: Any, fail: Any, xsum: Any, store: DictStore
+) -> None:
+    """Also the members and the body of a chord among the steps, and the members of a group."""
+    canvas = chain(
+        fail.s(), group(add.s(1), add.s(2)), xsum.s(), chord([add.s(3)]), group(add.s(4), add.s(5))
+    )
+    canvas.delay()
+    drain(app, work)
+
+    states = [meta_of(record)["status"] for record in store.records.values()]
+    assert set(states) == {"FAILURE"}
+    assert len(states) >= 6
+
+
+def test_an_errback_that_raises_or_is_unknown_harms_nobody(
+    app: LabApp, work: Work, fail: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The one is logged, the other is sent to whoever knows it."""
+
+    @app.task(name="clumsy")
+    def clumsy(request: Any, exc: Any, traceback: Any) -> None:
+        raise KeyError("errback")
+
+    fail.apply_async(link_error=[clumsy.s(), signature("elsewhere", app=app)])
+    (sent,) = app.lab_broker.take()
+    ending = work(job_of(sent))
+
+    assert ending.kind is EndingKind.FAILED
+    assert [each.message.headers["task"] for each in ending.follow_ups] == ["elsewhere"]
+    assert "errback clumsy of task" in caplog.text
+
+
+def test_a_member_without_a_body_finishes_nothing(
+    app: LabApp, work: Work, add: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its message names no chord; that is said, and the right is left to others."""
+    add.delay(1, 2)
+    (sent,) = app.lab_broker.take()
+
+    assert not work.finish_chord(job_of(sent), ChordPart("g", 0, "t", b""))
+    assert "names no body" in caplog.text
+    assert app.lab_store.owners == {}
+
+
+def test_a_member_can_be_added_to_a_chord_only(app: LabApp, work: Work, add: Any) -> None:
+    """Elsewhere it is an error, and nothing is sent."""
+
+    @app.task(name="more", bind=True)
+    def more(self: Any) -> None:
+        self.add_to_chord(add.s(1, 2))
+
+    result = more.delay()
+    drain(app, work)
+
+    with pytest.raises(ValueError, match="not member of any chord"):
+        result.get()
+
+
+class FixedStore(DictStore):
+    """A store that counts chords, and cannot make them larger."""
+
+    grow_chord: Any = None
+
+
+class FixedApp(LabApp):
+    def make_ports(self) -> Ports:
+        return replace(super().make_ports(), store=FixedStore())
+
+
+def test_a_store_must_be_able_to_grow_a_chord() -> None:
+    """One that cannot is named, and the member fails."""
+    app = FixedApp("fixed", set_as_current=False)
+    add = app.task(name="add")(lambda x, y: x + y)
+
+    @app.task(name="more", bind=True)
+    def more(self: Any) -> None:
+        self.add_to_chord(add.s(1, 2))
+
+    result: Any = chord([more.s()])(add.s(1))
+    drain(app, Work(app, "w1@host"))
+
+    assert "cannot add members to a chord that runs" in str(result.parent.results[0].result)
+    app.close()
+
+
+def test_what_replaces_a_task_takes_its_callbacks_and_stamps(
+    app: LabApp, work: Work, add: Any
+) -> None:
+    """As if it had been sent in its place."""
+
+    @app.task(name="swap", bind=True)
+    def swap(self: Any) -> None:
+        self.replace(add.s(1, 2))
+
+    sig = swap.s()
+    sig.stamp(customer="acme")
+    sig.apply_async(link=add.s(10), link_error=add.si(0, 0))
+    (sent,) = app.lab_broker.take()
+    ending = work(job_of(sent))
+
+    (replacement,) = ending.follow_ups
+    headers, embed = replacement.message.headers, body_of(replacement)[2]
+    assert (headers["stamped_headers"], headers["stamps"]) == (["customer"], {"customer": "acme"})
+    assert [each["args"] for each in embed["callbacks"]] == [[10]]
+    assert [each["args"] for each in embed["errbacks"]] == [[0, 0]]
+
+
+def test_a_direct_call_has_no_place_to_be_replaced_in(app: LabApp, add: Any) -> None:
+    """It ends there."""
+
+    @app.task(name="swap", bind=True)
+    def swap(self: Any) -> Any:
+        return self.replace(add.s(1, 2))
+
+    with pytest.raises(Ignore, match="Replaced"):
+        swap()
+    assert swap.apply().result == 3

@@ -422,3 +422,70 @@ def test_the_reply_address_is_one_for_each_thread(app: LabApp, add: Any) -> None
     assert app.thread_oid == app.thread_oid
     assert app.oid == app.oid
     assert app.oid != app.thread_oid
+
+
+def test_many_calls_may_go_out_in_one_publish(app: LabApp, broker: RecordingBroker) -> None:
+    """Blocks within a block go out with it; an empty one publishes nothing."""
+    publishes: list[int] = []
+    publish = broker.publish
+
+    def counted(messages: Any) -> None:
+        publishes.append(len(messages))
+        publish(messages)
+
+    broker.publish = counted  # type: ignore[method-assign]  # to count
+    results = app.send_many([{"name": "a", "args": (1,)}, {"name": "b", "countdown": 5}])
+    with app.together():
+        app.send_task("c")
+        with app.together():
+            app.send_task("d")
+    with app.together():
+        pass
+
+    assert publishes == [2, 2]
+    assert [each.message.headers["task"] for each in broker.sent] == ["a", "b", "c", "d"]
+    assert results[0].id == broker.sent[0].message.headers["id"]
+
+
+def test_a_call_may_have_a_result_of_ones_own(app: LabApp) -> None:
+    """The class is given the id."""
+    assert app.send_task("a", task_id="x", result_cls=str) == "x"
+
+
+def test_long_arguments_are_shown_as_deep_as_the_settings_say(
+    app: LabApp, broker: RecordingBroker
+) -> None:
+    """In the headers, for logs and monitors."""
+    app.conf.task_repr_maxlevels = 1
+    app.send_task("a", ([[["deep"]]],), {"k": [[1]]})
+
+    headers = broker.sent[0].message.headers
+    assert "deep" not in headers["argsrepr"]
+    assert "1" not in headers["kwargsrepr"]
+
+
+def test_who_listens_for_one_signal_hears_that_one(app: LabApp) -> None:
+    """``task_sent`` is told without ``after_task_publish``, and the other way round."""
+    heard: list[str] = []
+
+    def sent(**_named: Any) -> None:
+        heard.append("sent")
+
+    def published(**_named: Any) -> None:
+        heard.append("published")
+
+    for signal, receiver in ((signals.task_sent, sent), (signals.after_task_publish, published)):
+        signal.connect(receiver, weak=False)
+        app.send_task("a")
+        signal.disconnect(receiver)
+
+    assert heard == ["sent", "published"]
+
+
+def test_errors_to_retry_may_be_listed(app: LabApp, broker: RecordingBroker) -> None:
+    """Beside those of the connection."""
+    app.send_task("a", retry=True, retry_policy={"max_retries": 1, "retry_errors": [KeyError]})
+
+    policy = broker.sent[0].options.retry
+    assert policy is not None
+    assert (policy.max_retries, policy.retry_errors) == (1, (KeyError,))

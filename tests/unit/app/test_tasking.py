@@ -14,7 +14,7 @@ import greenlet
 import pytest
 
 from taskq import current
-from taskq.app.registry import LazyTask
+from taskq.app.registry import LazyTask, TaskRegistry
 from taskq.app.task import Task
 from taskq.app.tasking import shared_task
 from taskq.errors import (
@@ -448,3 +448,145 @@ def test_a_missing_pydantic_is_named(app: LabApp, monkeypatch: Any) -> None:
 
     with pytest.raises(Exception, match=r"task 't' has pydantic=True.*pip install pydantic"):
         task(1)
+
+
+# -- what a task can do --------------------------------------------------------------------------
+
+
+def test_a_coroutine_that_is_called_directly_is_awaited(app: LabApp) -> None:
+    """It has a request of its own while it runs."""
+
+    @app.task(bind=True, name="t")
+    async def t(self: Any, x: int) -> Any:
+        await asyncio.sleep(0)
+        return x, self.request.called_directly
+
+    assert asyncio.run(t(5)) == (5, True)
+
+
+def test_the_running_call_can_be_made_again(app: LabApp) -> None:
+    """The way it came, or to another queue; outside of a call there is none."""
+
+    @app.task(bind=True, name="t")
+    def t(self: Any) -> None: ...
+
+    t.push_request(
+        id="x", args=[1], kwargs={}, called_directly=False, delivery_info={"exchange": "media",
+        "routing_key": "m.a", "priority": 4},
+    )  # fmt: skip
+    same = t.signature_from_request().options
+    other = t.subtask_from_request(queue="slow").options
+    t.pop_request()
+    t.push_request(id="x", args=[], kwargs={}, delivery_info={"routing_key": "q"})
+    plain = t.signature_from_request().options
+    t.pop_request()
+
+    assert (same["exchange"], same["routing_key"], same["priority"]) == ("media", "m.a", 4)
+    assert (other["queue"], plain["queue"]) == ("slow", "q")
+
+
+def test_a_direct_call_that_retries_gets_the_error(app: LabApp) -> None:
+    """Nobody would send it again."""
+
+    @app.task(bind=True, name="t")
+    def t(self: Any, given: bool) -> None:
+        try:
+            raise KeyError("first")
+        except KeyError as error:
+            self.retry(exc=ValueError("second") if given else error)
+
+    with pytest.raises(KeyError, match="first"):
+        t(False)
+    with pytest.raises(ValueError, match="second") as caught:
+        t(True)
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
+def test_a_retry_may_be_sent_without_being_raised(app: LabApp) -> None:
+    """``throw=False`` sends it, and the body goes on."""
+
+    @app.task(bind=True, name="t")
+    def t(self: Any) -> None: ...
+
+    t.push_request(id="x", args=[], kwargs={}, called_directly=False, delivery_info={})
+    said = t.retry(throw=False, countdown=5)
+    t.pop_request()
+
+    (sent,) = app.lab_broker.take()
+    assert (sent.message.headers["id"], sent.message.headers["retries"]) == ("x", 1)
+    assert said.humanize() == "in 5s"
+
+
+def test_a_state_of_ones_own_needs_a_task(app: LabApp) -> None:
+    """That of the running call, or one that is named; eager calls keep theirs to themselves."""
+
+    @app.task(bind=True, name="t")
+    def t(self: Any) -> None:
+        self.update_state(state="HALFWAY")
+
+    t.apply()
+    assert app.lab_store.records == {}
+    with pytest.raises(RuntimeError, match="needs a task_id"):
+        t()
+    t.update_state(task_id="x", state="HALFWAY", meta={"done": 5})
+    assert t.AsyncResult("x").state == "HALFWAY"
+
+
+def test_a_task_may_keep_its_results_elsewhere(app: LabApp) -> None:
+    """A backend of its own is that of its handles too."""
+    t = app.task(name="t")(lambda: None)
+    assert t.backend is app.backend
+    t.backend = other = type(app.backend)(app)
+
+    assert t.backend is other
+    assert t.AsyncResult("x").backend is other
+    assert t.start_strategy is not None
+    assert t.overrides("run")
+    assert not t.overrides("retry")
+
+
+def test_a_task_class_without_an_app_says_so(app: LabApp) -> None:
+    """In what it shows of itself."""
+
+    class Loose(Task[..., Any]):
+        name = "loose"
+
+    assert repr(Loose()) == "<unbound @task: loose>"
+    with pytest.raises(NotImplementedError, match=r"'loose' has no run\(\)"):
+        Loose().run()
+
+
+def test_a_task_without_a_name_cannot_be_registered(app: LabApp) -> None:
+    """Nobody could call it."""
+
+    class Nameless(Task[..., Any]):
+        pass
+
+    with pytest.raises(InvalidTaskError, match="has no name"):
+        app.tasks.register(Nameless())
+
+
+def test_an_app_may_be_given_a_registry_and_a_base_class() -> None:
+    """They are used as they are."""
+    registry = TaskRegistry()
+
+    class Base(Task[..., Any]):
+        abstract = True
+
+    app = LabApp("given", set_as_current=False, tasks=registry)
+    app.Task = Base
+    made = app.task(name="t")(lambda: None)
+
+    assert app.tasks is registry
+    assert isinstance(made, Base)
+    app.close()
+
+
+def test_two_builtin_functions_are_never_taken_for_one(app: LabApp) -> None:
+    """They have no code by which they could be."""
+    first: Any = app.task(name="t")(len)
+    second: Any = app.task(name="t")(abs)
+    assert first([1]) == 1
+
+    with pytest.warns(DuplicateTaskNameWarning):
+        assert second([1, 2]) == 2

@@ -734,3 +734,89 @@ def test_the_traits_of_a_task_are_filled_from_the_settings(app: LabApp, work: Wo
         False,
     )
     assert work.traits("nobody") is None
+
+
+# -- what is rare ----------------------------------------------------------------------------------
+
+
+def test_headers_of_one_protocol_and_a_body_of_the_other_are_understood(
+    app: LabApp, work: Work
+) -> None:
+    """Some senders mix them."""
+    app.task(name="t")(lambda x, y: x + y)
+    body = json.dumps({"args": [1], "kwargs": {"y": 2}}).encode()
+
+    assert work(job(body=body)).summary == "3"
+
+
+def test_what_cannot_be_read_is_malformed_however_it_ends(app: LabApp, work: Work) -> None:
+    """Nothing is stored for it, since nobody knows whose it was."""
+    ending = work.conclude(job(body=b"{"), EndingKind.TIMED_OUT, "", {})
+
+    assert (ending.kind, ending.result) == (EndingKind.MALFORMED, None)
+
+
+def test_a_handler_that_raises_changes_nothing_of_a_loss(
+    app: LabApp, work: Work, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged."""
+
+    class Clumsy(Task[..., Any]):
+        def on_failure(self, *args: Any, **kwargs: Any) -> None:
+            raise KeyError("handler")
+
+    app.task(name="t", base=Clumsy)(lambda: None)
+    ending = work.conclude(job(), EndingKind.LOST, "exitcode 9", {})
+
+    assert ending.kind is EndingKind.LOST
+    assert "KeyError raised beside its body" in caplog.text
+
+
+def test_where_results_are_ignored_nothing_is_stored(app: LabApp, work: Work) -> None:
+    """Neither of a loss, nor of a revocation, nor of the steps that will not come."""
+    app.task(name="t", ignore_result=True, retry_on_worker_lost=True)(lambda: None)
+    chained = json.dumps([[], {}, {"chain": [{"task": "t", "options": {"task_id": "y"}}]}]).encode()
+
+    headers = {"task": "t", "id": "i", "ignore_result": None}
+    way = {"exchange": "media", "routing_key": "m.a"}
+
+    lost = job(headers=headers, delivery_info=way)
+    retried = work.conclude(lost, EndingKind.LOST, "", {})
+    revoked = work.conclude(job(headers=headers), EndingKind.REVOKED, "revoked", {})
+    failed = work.conclude(job(headers=headers, body=chained), EndingKind.TIMED_OUT, "", {})
+
+    assert [each.result for each in (retried, revoked, failed)] == [None, None, None]
+    assert app.lab_store.records == {}
+    (again,) = retried.follow_ups
+    assert (again.exchange, again.routing_key) == ("media", "m.a")
+
+
+def test_a_rejected_task_tells_no_errbacks(app: LabApp, work: Work) -> None:
+    """It may be delivered to somebody who can do it."""
+
+    @app.task(name="t")
+    def t() -> None:
+        raise Reject("not here")
+
+    embed = {"errbacks": [{"task": "told", "options": {}}]}
+    ending = work(job(body=json.dumps([[], {}, embed]).encode()))
+
+    assert (ending.kind, ending.follow_ups) == (EndingKind.REJECTED, ())
+
+
+def test_what_runs_on_a_loop_answers_always(
+    app: LabApp, work: Work, store: DictStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where there is no body, and where something beside the body raises."""
+
+    @app.task(name="t", track_started=True)
+    async def t() -> None: ...
+
+    def broken(records: Any) -> None:
+        raise OSError("no store")
+
+    unknown = asyncio.run(work.awaitable(job(headers={"task": "nobody", "id": "i"})))
+    monkeypatch.setattr(store, "store", broken)
+    failed = asyncio.run(work.awaitable(job()))
+
+    assert (unknown.kind, failed.kind) == (EndingKind.UNKNOWN, EndingKind.FAILED)
