@@ -292,7 +292,8 @@ class WorkerCore:
             self._slot_lost(event, effects)
         elif isinstance(event, JobsReturned):
             self._jobs_returned(event, effects)
-        elif isinstance(event, JobStarted):
+        else:
+            assert isinstance(event, JobStarted), "endings are told apart before"
             entry = self._entries.get(event.token)
             if entry is not None:
                 self._teller.started(entry, effects)

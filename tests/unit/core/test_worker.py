@@ -26,6 +26,7 @@ from taskq.ports import (
     Ending,
     EndingKind,
     Job,
+    JobsReturned,
     JobStarted,
     LostMessage,
     Malformed,
@@ -581,6 +582,7 @@ def test_news_of_what_was_given_up_are_nothing() -> None:
     happened = Happened(
         (
             JobStarted(99, 1),
+            JobsReturned(7, ()),
             SlotLost(7, (98,), (97,), "gone", expected=True),
             Ending(96, EndingKind.FAILED),
         )
