@@ -124,6 +124,11 @@ class App(Sending, ABC):
                 self._ports = self.make_ports()
             return self._ports
 
+    def leave_ports_to_parent(self) -> None:
+        """Stand on new ports in a process that was forked: another pid, other connections."""
+        # The lock is new as well: a thread that is not here may have held it at the fork.
+        self._ports, self._ports_lock = None, threading.Lock()
+
     # -- being the current one --------------------------------------------------------------------
 
     def on_init(self) -> None:

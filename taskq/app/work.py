@@ -61,6 +61,7 @@ class Work:
 
     def begin_process(self) -> None:
         """Tell that a new process of a pool is there."""
+        self.app.leave_ports_to_parent()
         self.app.on_after_fork.send(sender=self.app)
         signals.worker_process_init.send(sender=None)
 

@@ -15,11 +15,11 @@ import pytest
 from tests.real.workers import PROGRAMS, worker
 
 
-def run_program(code: str, env: dict[str, str]) -> None:
+def run_program(code: str, env: dict[str, str], cwd: Path = PROGRAMS) -> None:
     """Run a client program in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
-        cwd=PROGRAMS,
+        cwd=cwd,
         env={**os.environ, **env},
         capture_output=True,
         text=True,
