@@ -33,6 +33,10 @@ there is. A value that cannot be meant is an error that names the setting, the v
 | `TASKQ_BROKER_WRITE_URL`, `CELERY_BROKER_WRITE_URL` | `broker_write_url` |
 | `TASKQ_RESULT_BACKEND`, `CELERY_RESULT_BACKEND` | `result_backend` |
 
+An app that is given no configuration reads the module that `TASKQ_CONFIG_MODULE` or
+`CELERY_CONFIG_MODULE` names. A program that makes no app at all gets one when it first uses
+`current_app`; that one reads the same, else the module `celeryconfig` if there is one.
+
 `conf.humanize()` and `conf.table()` show what is set, with stars for values whose name contains
 API, TOKEN, KEY, SECRET, PASS, SIGNATURE or DATABASE, and for passwords in URLs.
 """
