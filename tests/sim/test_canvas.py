@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 
-from taskq import TaskQ
+from taskq import GroupResult, TaskQ
 from taskq.canvas import chain, chord, group
 from taskq_testing import World
 from taskq_testing.checks.registry import run_checks
 from taskq_testing.sim.trace import Record
+
+HERE = "tests.sim.test_canvas"
+NAMES = ("add", "total", "fail", "told")
 
 
 @pytest.fixture
@@ -26,6 +29,15 @@ def early(app: TaskQ) -> TaskQ:
     @app.task
     def total(numbers: list[int]) -> int:
         return sum(numbers)
+
+    @app.task
+    def fail() -> None:
+        time.sleep(1)
+        raise ValueError("no")
+
+    @app.task
+    def told(task_id: str) -> str:
+        return task_id
 
     return app
 
@@ -129,6 +141,65 @@ def test_under_early_acks_a_chord_comes_to_its_end(
             assert result.result == 6, told
     assert seen - {"PENDING"} == {"SUCCESS", "FAILURE"} or broker == "rabbitmq"
     assert "PENDING" not in seen or broker == "rabbitmq"
+
+
+def outcome(result: Any) -> Any:
+    if isinstance(result, GroupResult):
+        return [each.result for each in result.results]
+    return "FAILURE" if result.failed() else result.result
+
+
+CANVASES: dict[str, tuple[Callable[..., Any], Any, int, int]] = {
+    # name -> how it is made, what comes of it, how many bodies and how many errbacks are sent
+    "a failing member": (
+        lambda add, total, fail, told: chord([add.s(1, 1), fail.s()], total.s().on_error(told.s())),
+        "FAILURE", 0, 1,
+    ),
+    "a group as body": (
+        lambda add, total, *_: chord([add.s(1, 1), add.s(2, 2)], group(total.s(), total.s())),
+        [6, 6], 2, 0,
+    ),
+    "a chord in a header": (
+        lambda add, total, *_: chord([add.s(1, 1), chord([add.s(1, 2)], total.s())], total.s()),
+        5, 2, 0,
+    ),
+    "a failing chord in a header": (
+        lambda add, total, fail, told: chord(
+            [add.s(1, 1), chord([add.s(1, 2), fail.s()], total.s())], total.s().on_error(told.s())
+        ),
+        "FAILURE", 0, 1,
+    ),
+    "a chord that is followed": (
+        lambda add, total, *_: chain(group(add.s(1, 1), add.s(2, 2)), total.s(), add.s(10)),
+        16, 1, 0,
+    ),
+}  # fmt: skip
+
+
+@BROKERS
+@pytest.mark.parametrize("name", CANVASES)
+def test_every_canvas_survives_death_at_any_step(
+    tasks: TaskQ, taskq_world: Callable[..., World], broker: str, name: str
+) -> None:
+    """What comes of it is the same, and nothing is sent more often than it must be."""
+    make, expected, bodies, errbacks = CANVASES[name]
+    add, total, fail, told = (tasks.tasks[f"{HERE}.{each}"] for each in NAMES)
+    tried = 0
+    for steps in range(1, 200, 3):
+        world = taskq_world(tasks, broker=broker)
+        world.start_worker("w1")
+        world.start_worker("w2")
+        result = make(add, total, fail, told).apply_async()
+        if all(world.step() for _ in range(steps)):
+            world.kill("w1")
+            world.run_until_quiet()
+            sent = [world.trace.count("task.send", task=each.name) for each in (total, told)]
+            assert outcome(result) == expected, f"killed after {steps} steps"
+            assert sent == [bodies, errbacks] or broker == "rabbitmq", f"killed after {steps} steps"
+            assert run_checks(world) == [], f"killed after {steps} steps"
+            tried += 1
+        world.close()
+    assert tried > 10
 
 
 @BROKERS
