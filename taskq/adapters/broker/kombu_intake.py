@@ -32,6 +32,8 @@ Publish = Callable[[Sequence[Outgoing]], None]
 # What the transport needs to settle a delivery.
 Handle = TypeVar("Handle")
 
+# Tags that are remembered as lost: far more than a worker holds, and more than are ever asked for.
+MOST_LOST: Final = 10_000
 # Connecting, declaring and consuming, all of it.
 CONNECT_TIMEOUT_S: Final = 30.0
 # What ``receive`` returns at once where the transport has to be asked for each message.
@@ -48,6 +50,10 @@ OWN_FIELDS: Final = frozenset(
         "body_encoding",
     }
 )
+
+
+def _tag(done: Completion) -> int | None:
+    return None if done.settlement is None else done.settlement.tag
 
 
 class KombuIntake(ABC, Generic[Handle]):
@@ -71,6 +77,11 @@ class KombuIntake(ABC, Generic[Handle]):
         self._inbox: list[Delivery | Malformed] = []
         # What the transport has given out on this connection, oldest first.
         self._open: dict[int, Handle] = {}
+        # What was out when a connection ended: the broker gives it to others, so what it did here
+        # must not count.
+        self._lost: set[int] = set()
+        # Tags whose follow-ups are out, while the rest of their commit is tried again.
+        self._published: set[int] = set()
 
     @property
     def keeps_deliveries(self) -> bool:
@@ -133,14 +144,25 @@ class KombuIntake(ABC, Generic[Handle]):
                 self._settle(known)
 
     def commit(self, completions: Sequence[Completion], store: ResultStore) -> None:
-        """Publish follow-ups, store results, settle: each for the whole batch, in this order."""
-        if follow_ups := [item for done in completions for item in done.follow_ups]:
-            self._publish(follow_ups)
-        if results := [done.result for done in completions if done.result is not None]:
+        """Publish follow-ups, store results, settle: each for the whole batch, in this order.
+
+        Left out is what the broker has taken back meanwhile.  Called again after a failure in
+        between, it goes on with what was not done.
+        """
+        ours = [done for done in completions if _tag(done) not in self._lost]
+        self._publish_once(ours)
+        if results := [done.result for done in ours if done.result is not None]:
             store.store(results)
-        settlements = [done.settlement for done in completions if done.settlement is not None]
-        if settlements:
-            self.settle(settlements)
+        self.settle([done.settlement for done in ours if done.settlement is not None])
+        tags = {_tag(done) for done in completions}
+        self._lost.difference_update(tag for tag in tags if tag is not None)
+        self._published.difference_update(tag for tag in tags if tag is not None)
+
+    def _publish_once(self, completions: Sequence[Completion]) -> None:
+        due = [done for done in completions if _tag(done) not in self._published]
+        if follow_ups := [item for done in due for item in done.follow_ups]:
+            self._publish(follow_ups)
+        self._published |= {done.settlement.tag for done in due if done.settlement is not None}
 
     def renew(self) -> float | None:
         """Nothing to renew, unless the transport has heartbeats."""
@@ -177,6 +199,7 @@ class KombuIntake(ABC, Generic[Handle]):
     def _drop(self) -> None:
         """Forget the connection, and what it had given out."""
         self._link.abandon()
+        self._lost = set(sorted(self._lost | self._open.keys())[-MOST_LOST:])
         self._open.clear()
         self._inbox.clear()
 
