@@ -199,9 +199,13 @@ class KombuIntake(ABC, Generic[Handle]):
     def _drop(self) -> None:
         """Forget the connection, and what it had given out."""
         self._link.abandon()
+        self._forget_open()
+        self._inbox.clear()
+
+    def _forget_open(self) -> None:
+        """Note that the broker has back what was open."""
         self._lost = set(sorted(self._lost | self._open.keys())[-MOST_LOST:])
         self._open.clear()
-        self._inbox.clear()
 
     def close(self) -> None:
         """Hand back what is unsettled and unclaimed, and let go of the connection."""

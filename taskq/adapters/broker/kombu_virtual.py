@@ -150,7 +150,7 @@ class VirtualIntake(KombuIntake[Any]):
     def _put_back(self) -> None:
         for handle in self._open.values():
             self._link.channel.basic_reject(handle, requeue=True)
-        self._open.clear()
+        self._forget_open()
 
 
 def undecoded(base: Any) -> Any:
