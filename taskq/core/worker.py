@@ -243,7 +243,7 @@ class WorkerCore:
     def _recall_overdue(self, effects: list[Effect]) -> None:
         """Ask slots that hang for what waits in them, where it has somewhere else to go."""
         self._recall_at_s = None
-        if self._exited:
+        if self._exited or self._stopping is Stop.COLD:
             return
         if self._stopping is None and all(slot.tokens for slot in self._slots.values()):
             return
@@ -366,14 +366,16 @@ class WorkerCore:
             entry.move(Event.RETURNED)
             if entry.stage is Stage.SETTLED:
                 del self._entries[token]
-            elif self._stopping is None or entry.claimed:
+            elif self._keeps(entry):
                 self._ready.appendleft(token)
             else:
-                entry.move(Event.HANDED_BACK)
-                del self._entries[token]
-                requeued.append(Settlement(token, Verdict.REQUEUE, "the worker stopped"))
+                requeued.append(self._handed_back(token, entry))
         if requeued:
             effects.append(Settle(tuple(reversed(requeued))))
+
+    def _keeps(self, entry: Entry) -> bool:
+        """Whether what no slot has begun is run here, and not given back to the broker."""
+        return self._stopping is None or (self._stopping is Stop.WARM and entry.claimed)
 
     def _body_lost(
         self, entry: Entry, reason: str, requeued: list[Settlement], effects: list[Effect]
@@ -383,6 +385,8 @@ class WorkerCore:
         if entry.stage is Stage.ORPHANED:
             entry.move(Event.CONCLUDED)
             del self._entries[entry.job.token]
+        elif self._stopping is Stop.COLD:
+            requeued.append(self._cut_off(entry))
         elif redelivers_after_loss(entry.traits, claimed=entry.claimed):
             entry.move(Event.HANDED_BACK)
             del self._entries[entry.job.token]
@@ -395,6 +399,14 @@ class WorkerCore:
             effects.append(Say(Level.ERROR, "worker lost, redelivered", facts))
         else:
             self._conclude(entry, EndingKind.LOST, reason, effects)
+
+    def _cut_off(self, entry: Entry) -> Settlement:
+        """A body that a cold stop has ended runs again, unless it must not begin twice."""
+        given_back = self._handed_back(entry.job.token, entry)
+        if not entry.claimed:
+            return given_back
+        reason = "the worker was stopped cold after the body had begun"
+        return Settlement(entry.job.token, Verdict.REJECT, reason)
 
     def _conclude(self, entry: Entry, kind: EndingKind, reason: str, effects: list[Effect]) -> None:
         entry.move(Event.CONCLUDED)
@@ -467,31 +479,30 @@ class WorkerCore:
         line = "warm shutdown" if happened.how is Stop.WARM else "cold shutdown"
         running = len(self.active)
         effects.append(Say(Level.WARNING, line, {"running": running}))
-        self._hand_back(effects, cold=happened.how is Stop.COLD)
+        self._hand_back_waiting(effects)
+        if happened.how is Stop.COLD:
+            # What was in the slots comes back with them: the pool knows which bodies had begun.
+            effects.append(StopPool(at_once=True))
 
-    def _hand_back(self, effects: list[Effect], *, cold: bool) -> None:
-        """Give back what waits, or, at a cold stop, whatever is here."""
+    def _hand_back_waiting(self, effects: list[Effect]) -> None:
+        """Give back what no slot has."""
         settlements: list[Settlement] = []
         for token, entry in list(self._entries.items()):
-            waits = entry.stage in (Stage.HELD, Stage.READY)
+            if entry.stage not in (Stage.HELD, Stage.READY):
+                continue
             # Claimed and taken back from a slot: a warm stop lets it run, as it can only here.
-            if not cold and (not waits or entry.claimed):
+            if entry.claimed and self._stopping is Stop.WARM:
                 continue
-            orphaned = entry.stage is Stage.ORPHANED
-            entry.move(Event.HANDED_BACK)
-            del self._entries[token]
-            if orphaned:
-                continue
-            if entry.claimed and not waits:
-                # Its body may have begun, so it must not run again; but it is not lost silently.
-                reason = "the worker was stopped cold while the body may have run"
-                settlements.append(Settlement(token, Verdict.REJECT, reason))
-            else:
-                settlements.append(Settlement(token, Verdict.REQUEUE, "the worker stopped"))
+            settlements.append(self._handed_back(token, entry))
         self._ready = deque(token for token in self._ready if token in self._entries)
         self._held.clear()
         if settlements:
             effects.append(Settle(tuple(settlements)))
+
+    def _handed_back(self, token: int, entry: Entry) -> Settlement:
+        entry.move(Event.HANDED_BACK)
+        del self._entries[token]
+        return Settlement(token, Verdict.REQUEUE, "the worker stopped")
 
     def _leave_when_done(self, effects: list[Effect]) -> None:
         if self._stopping is Stop.WARM:
@@ -499,5 +510,6 @@ class WorkerCore:
         if self._entries or self._exited:
             return
         self._exited = True
-        effects.append(StopPool(at_once=self._stopping is Stop.COLD))
+        if self._stopping is Stop.WARM:
+            effects.append(StopPool(at_once=False))
         effects.append(Exit(0))

@@ -212,13 +212,14 @@ def test_a_warm_stop_with_one_slot_keeps_claimed_jobs_for_it() -> None:
     assert runs(end(core, 1, when=9.0)) == {0: [2]}
 
 
-def test_an_answer_after_a_cold_stop_is_nothing() -> None:
-    """The core has given everything up."""
+def test_an_answer_after_a_cold_stop_goes_to_the_broker() -> None:
+    """What no body has begun is anybody's, also when it was claimed."""
     core = hanging()
     core.handle(Woke(), at(1.0))
     core.handle(StopAsked(Stop.COLD), at(1.0))
 
-    assert happened(core, JobsReturned(0, (2, 3, 4, 5)), when=1.1) == []
+    [settle] = happened(core, JobsReturned(0, (2, 3, 4, 5)), when=1.1)
+    assert [one.tag for one in settle.settlements] == [2, 3, 4, 5]
     assert core.wake_at is None
 
 

@@ -375,11 +375,42 @@ def test_cold_stop_gives_back_what_runs() -> None:
     core = core_of(slots=2)
     deliver(core, delivery(1, "late"), delivery(2))
 
-    effects = core.handle(StopAsked(Stop.COLD), at(1.0))
+    asked = core.handle(StopAsked(Stop.COLD), at(1.0))
+    first = core.handle(Happened((SlotLost(0, (1,), (), "stopped", expected=True),)), at(1.1))
+    last = core.handle(Happened((SlotLost(1, (2,), (), "stopped", expected=True),)), at(1.2))
 
-    assert settled(effects) == [(1, Verdict.REQUEUE), (2, Verdict.REJECT)]
-    assert of(StopPool, effects) == [StopPool(at_once=True)]
-    assert of(Exit, effects) == [Exit(0)]
+    assert of(StopPool, asked) == [StopPool(at_once=True)]
+    assert settled(asked) == []
+    assert settled(first) == [(1, Verdict.REQUEUE)]
+    assert settled(last) == [(2, Verdict.REJECT)]
+    assert of(Exit, last) == [Exit(0)]
+    assert of(StopPool, last) == []
+
+
+def test_cold_stop_gives_back_what_no_body_had_begun() -> None:
+    """What was only handed to a slot goes back to the broker, also when it was claimed."""
+    core = core_of()
+    deliver(core, delivery(1))
+    end(core, 1, runtime_s=0.0001)
+    deliver(core, delivery(2), delivery(3), delivery(4))
+
+    core.handle(StopAsked(Stop.COLD), at(1.0))
+    effects = core.handle(Happened((SlotLost(0, (2,), (3, 4), "stopped", expected=True),)), at(1.1))
+
+    assert settled(effects) == [
+        (3, Verdict.REQUEUE),
+        (4, Verdict.REQUEUE),
+        (2, Verdict.REJECT),
+    ]
+
+
+def test_what_ends_before_a_cold_stop_has_reached_it_counts() -> None:
+    """A result that was on its way is stored."""
+    core = core_of()
+    deliver(core, delivery(1))
+    core.handle(StopAsked(Stop.COLD), at(1.0))
+
+    assert len(of(Commit, end(core, 1))) == 1
 
 
 def test_a_weaker_stop_after_a_stronger_one_is_nothing() -> None:
@@ -388,15 +419,6 @@ def test_a_weaker_stop_after_a_stronger_one_is_nothing() -> None:
     core.handle(StopAsked(Stop.COLD), at(1.0))
 
     assert core.handle(StopAsked(Stop.WARM), at(2.0)) == []
-
-
-def test_a_late_ending_of_a_task_given_up_is_nothing() -> None:
-    """After a cold stop the core knows nothing of what ran."""
-    core = core_of()
-    deliver(core, delivery(1, "late"))
-    core.handle(StopAsked(Stop.COLD), at(1.0))
-
-    assert of(Commit, end(core, 1)) == []
 
 
 def test_idle_worker_stops_at_once() -> None:

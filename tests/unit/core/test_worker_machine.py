@@ -191,13 +191,10 @@ class WorkerHistories(RuleBasedStateMachine):
         self.stopping = True
         self.cold = self.cold or how is Stop.COLD
         self.tell(StopAsked(how))
-        if how is Stop.COLD:
-            self.to_conclude.clear()
-            self.in_slot = {slot: [] for slot in self.in_slot}
 
     @invariant()
     def nothing_is_forgotten(self) -> None:
-        """What the broker thinks we have, the core knows, until a cold stop gave it up."""
+        """What the broker thinks we have, the core knows, until it has left."""
         known = {job.token for job in (*self.core.active, *self.core.waiting)}
         known |= {token for token, _ in self.to_conclude}
         if not self.exited:
@@ -207,6 +204,8 @@ class WorkerHistories(RuleBasedStateMachine):
     def nothing_waits_for_ever_behind_a_body(self) -> None:
         """Where it could go elsewhere, it is called back, or will be at a moment that is known."""
         elsewhere = self.stopping or not all(self.in_slot.values())
+        if self.cold:
+            return  # the pool is ending its slots, and tells what was in them
         for slot, tokens in self.in_slot.items():
             if elsewhere and len(tokens) > 1 and slot not in self.recalled and not self.exited:
                 assert self.core.wake_at is not None
