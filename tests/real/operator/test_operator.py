@@ -152,6 +152,33 @@ def test_worker_killed_with_early_acks(
     assert len(started) == len(set(started))
 
 
+@pytest.mark.parametrize("whole_group", [False, True], ids=["parent", "group"])
+def test_rolling_restarts_lose_and_double_nothing(
+    whole_group: bool, own_server: PrivateServer, ledger: Ledger, tmp_path: Path, program: Any
+) -> None:
+    """TERM under load, to the parent or to parent and children: each task runs exactly once."""
+    env = environment(own_server.url, ledger)
+    ops = program(env)
+    many = 1200
+    for number in range(many):
+        (ops.early if number % 2 else ops.late).delay(number)
+
+    rounds = 0
+    while len(ledger.numbers("end")) < many:
+        rounds += 1
+        enough = min(many, len(ledger.numbers("end")) + 250)
+        with worker(tmp_path, "-c", "2", app="ops", env=env, cwd=HERE) as running:
+            while len(ledger.numbers("end")) < enough:
+                time.sleep(0.002)
+            if whole_group:
+                os.killpg(running.process.pid, signal.SIGTERM)
+            assert running.stop() == 0
+            assert "Traceback" not in running.text
+
+    assert rounds > 1
+    assert sorted(ledger.numbers("start")) == list(range(many))
+
+
 def test_child_killed(
     own_server: PrivateServer, ledger: Ledger, tmp_path: Path, program: Any
 ) -> None:
