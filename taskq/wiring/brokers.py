@@ -69,7 +69,17 @@ def _from_parts(conf: Any) -> str | None:
 
 
 def redis_broker(conf: Any, urls: Sequence[str], ground: Ground) -> Broker:
-    """Make our own Redis driver."""
+    """Make our own Redis driver, or two where workers read elsewhere."""
+    writing = _one_redis(conf, urls, ground)
+    read = conf["broker_read_url"]
+    if not read:
+        return writing
+    reading = _one_redis(conf, read.split(";") if isinstance(read, str) else read, ground)
+    split: Broker = load("taskq.adapters.broker.split:SplitBroker")(writing, reading)
+    return split
+
+
+def _one_redis(conf: Any, urls: Sequence[str], ground: Ground) -> Broker:
     options = conf.broker_transport_options or {}
     broker: Broker = load("taskq.adapters.broker.redis:RedisBroker")(
         urls,

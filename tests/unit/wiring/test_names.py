@@ -9,6 +9,7 @@ import pytest
 from taskq import TaskQ
 from taskq.adapters.broker.kombu import KombuBroker
 from taskq.adapters.broker.redis import RedisBroker
+from taskq.adapters.broker.split import SplitBroker
 from taskq.adapters.pools.threads import ThreadsPool
 from taskq.errors import ImproperlyConfigured
 from taskq.wiring.loading import UnknownNameError
@@ -36,6 +37,17 @@ def app_with(**settings: Any) -> TaskQ:
 def test_the_scheme_of_the_url_chooses_the_driver(url: str | None, kind: type[Any]) -> None:
     """Redis has a driver of its own; every other scheme is kombu's."""
     assert type(app_with(broker_url=url).ports.broker) is kind
+
+
+def test_workers_may_read_elsewhere() -> None:
+    """``broker_read_url`` names the server that workers take from; clients write to the other."""
+    app = app_with(broker_write_url="redis://one/0", broker_read_url="redis://two/0")
+
+    broker = app.ports.broker
+
+    assert isinstance(broker, SplitBroker)
+    assert broker.name == "redis://one:6379/0"
+    assert broker.reading.name == "redis://two:6379/0"
 
 
 def test_an_unknown_scheme_gets_a_suggestion() -> None:
