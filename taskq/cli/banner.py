@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from taskq.conf import sanitize_url
+from taskq.wiring.brokers import DEFAULT_URL
 
 WIDTH: Final = 72
 LABEL: Final = 11
@@ -47,7 +48,9 @@ def broker_of(app: Any) -> str:
     url = app.conf.broker_read_url
     if isinstance(url, list | tuple):
         return "; ".join(sanitize_url(one) for one in url)
-    return sanitize_url(url) if url else "(none is set: `broker_url`)"
+    if not url:
+        return f"{sanitize_url(DEFAULT_URL)} (the default; `broker_url` is not set)"
+    return sanitize_url(url)
 
 
 def results_of(app: Any) -> str:

@@ -172,7 +172,7 @@ def test_the_banner_of_an_empty_app(capfd: pytest.CaptureFixture[str]) -> None:
     start(FakeApp(broker_url=["a://u:hush@h", "b://h"]), quiet=False)
 
     out = capfd.readouterr().out
-    assert "(none is set: `broker_url`)" in out
+    assert "amqp://guest:**@localhost:5672// (the default; `broker_url` is not set)" in out
     assert "`result_backend` is not set" in out
     assert "(none; see the settings" in out
     assert "a://u:**@h; b://h" in out
