@@ -15,6 +15,7 @@ from taskq.app.app import App
 from taskq.ports import QueueSpec
 from taskq.wiring.workers import worker_options
 from taskq_testing.nearest import nearest
+from taskq_testing.sim.frozen import frozen_start
 from taskq_testing.sim.node import WorkerSpec
 from taskq_testing.sim.world import SimWorld
 
@@ -26,6 +27,10 @@ WORKER_OPTIONS: Final = (
     "time_limit",
     "soft_time_limit",
 )
+
+
+# When a world begins that is not told when, and around which the time is not frozen.
+DEFAULT_START: Final = "2030-01-01T00:00:00Z"
 
 
 class World(SimWorld):
@@ -43,10 +48,12 @@ class World(SimWorld):
         apps: App | Iterable[App],
         *,
         seed: int = 0,
-        start: str | datetime | float = "2030-01-01T00:00:00Z",
+        start: str | datetime | float | None = None,
         broker: str = "redis",
         choices: list[int] | None = None,
     ) -> None:
+        if start is None:
+            start = frozen_start() or DEFAULT_START
         super().__init__(
             apps,
             codec=KombuCodec(),

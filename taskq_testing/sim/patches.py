@@ -30,6 +30,7 @@ from collections.abc import Callable, Iterable
 from types import FunctionType, ModuleType
 from typing import Any, Final, Protocol
 
+from taskq_testing.sim.frozen import Thaw
 from taskq_testing.sim.scheduler import Process, Scheduler
 
 # A body that reads the clock this often without ever waiting is waiting for time to pass.
@@ -252,6 +253,12 @@ _ATTRIBUTES: Final[tuple[tuple[Any, str, Any], ...]] = (
     (asyncio, "new_event_loop", _new_loop),
 )
 
+
+def _wall_of_body() -> float | None:
+    place = _surroundings()
+    return None if place is None else float(place.wall_s)
+
+
 # -- putting it on and taking it off ---------------------------------------------------------------
 
 
@@ -262,6 +269,7 @@ class Patches:
         self._scheduler, self._seed = scheduler, seed
         self._undo: list[tuple[Any, str, Any]] = []
         self._random_state: Any = None
+        self._thaw = Thaw(_wall_of_body)
 
     def apply(self) -> None:
         """Put on."""
@@ -270,17 +278,19 @@ class Patches:
         _State.scheduler, _State.thread = self._scheduler, threading.get_ident()
         self._random_state = random.getstate()
         random.seed(self._seed)
-        for name, stand_in in _TIME.items():
-            self._exchange(time, name, stand_in)
-        for module, name, function in _COPIES:
-            self._exchange(module, name, _TIME[function])
+        for module, name, function in (*((time, name, name) for name in _TIME), *_COPIES):
+            # Where a user has frozen the time, freezegun's function stands there (``frozen.py``).
+            if getattr(module, name) is _REAL_TIME[function]:
+                self._exchange(module, name, _TIME[function])
         for owner, name, stand_in in _ATTRIBUTES:
             self._exchange(owner, name, stand_in)
         for cls, name, stand_in, _ in _DATETIME:
             _set_static(cls, name, stand_in)
+        self._thaw.apply()
 
     def remove(self) -> None:
         """Take off."""
+        self._thaw.remove()
         for owner, name, value in reversed(self._undo):
             setattr(owner, name, value)
         self._undo.clear()
