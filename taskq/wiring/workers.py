@@ -6,17 +6,29 @@ import logging
 import os
 import socket
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from taskq.app.app import App
 from taskq.app.log import mlevel
 from taskq.core.options import WorkerOptions
+from taskq.errors import ImproperlyConfigured
 from taskq.ports import QueueSpec
 from taskq.runtime.worker import Reconnecting, Worker, WorkerPlan
 from taskq.wiring.pools import find_pool, pool_maker
 
 NODE: Final = "celery"  # the name that Celery's tools expect of a worker that was given none
 AUTO: Final = "auto"
+# Options that Celery's users know, and what to do as long as they are missing.
+NOT_THERE_YET: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "autoscale": "say how many slots with --concurrency",
+        "statedb": "nothing is revoked by this version, so nothing has to be kept",
+        "beat": "send periodic tasks by the scheduler of your system, or by Celery's beat",
+        "schedule_filename": "it belongs to --beat",
+        "scheduler": "it belongs to --beat",
+    }
+)
 HEARTBEAT_S: Final = 2.0  # what Celery's monitors expect
 
 
@@ -24,6 +36,7 @@ def make_worker(app: App, **told: Any) -> Worker:
     """Make the worker that ``app.Worker(...)`` and the command line ask for."""
     conf = app.conf
     told = {name: value for name, value in told.items() if value is not None}
+    _refuse_what_is_not_there(told)
     if told.get("include"):
         conf.include = tuple(dict.fromkeys((*(conf.include or ()), *_names(told["include"]))))
     app.finalize()
@@ -43,6 +56,19 @@ def make_worker(app: App, **told: Any) -> Worker:
     )
     make_pool = pool_maker(row, clock=app.ports.clock, conf=conf, told=told)
     return Worker(app, plan, make_pool=make_pool)
+
+
+def _refuse_what_is_not_there(told: Mapping[str, Any]) -> None:
+    for name, instead in NOT_THERE_YET.items():
+        if told.get(name):
+            option = name.replace("_", "-")
+            raise ImproperlyConfigured(f"--{option} is not there yet; {instead}")
+    for name in ("time_limit", "soft_time_limit"):
+        if told.get(name):
+            option = name.replace("_", "-")
+            logging.getLogger("taskq.worker").warning(
+                "--%s has no effect yet: no pool of this version keeps time limits", option
+            )
 
 
 def node_name(given: str | None) -> str:

@@ -14,7 +14,7 @@ from taskq.adapters.pools.threads import ThreadsPool
 from taskq.errors import ImproperlyConfigured
 from taskq.wiring.loading import UnknownNameError
 from taskq.wiring.pools import find_pool, pool_maker
-from taskq.wiring.workers import node_name
+from taskq.wiring.workers import make_worker, node_name
 
 
 def app_with(**settings: Any) -> TaskQ:
@@ -101,6 +101,25 @@ def test_a_pool_is_made_when_it_is_asked_for() -> None:
     make = pool_maker(find_pool("threads"), clock=app.ports.clock, conf=app.conf, told={})
 
     assert type(make(lambda: None)) is ThreadsPool
+
+
+@pytest.mark.parametrize("option", ["autoscale", "statedb", "beat", "schedule_filename"])
+def test_an_option_that_is_not_there_yet_is_refused(option: str) -> None:
+    """No option is taken and then forgotten."""
+    app = app_with(broker_url="memory://")
+    name = option.replace("_", "-")
+
+    with pytest.raises(ImproperlyConfigured, match=f"--{name} is not there yet"):
+        make_worker(app, **{option: "x"})
+
+
+def test_a_limit_that_nobody_keeps_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    """Who asks for a time limit is told that there is none."""
+    worker = make_worker(app_with(broker_url="memory://"), time_limit=5.0, pool="threads")
+    worker.stop()
+
+    assert worker.start() == 0
+    assert "--time-limit has no effect yet" in caplog.text
 
 
 def test_a_node_without_a_host_gets_this_one() -> None:
