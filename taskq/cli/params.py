@@ -9,7 +9,7 @@ from typing import Any, Final, NoReturn
 
 import click
 
-from taskq.cli.nodenames import node_name
+from taskq.wiring.nodenames import node_name
 
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "FATAL")
 AUTO: Final = "auto"

@@ -21,7 +21,6 @@ from taskq.cli.daemon import (
     run_in_background,
 )
 from taskq.cli.errors import CommandError
-from taskq.cli.nodenames import expand
 from taskq.cli.params import (
     AUTO,
     AUTOSCALE,
@@ -32,6 +31,7 @@ from taskq.cli.params import (
     NODE_NAME,
 )
 from taskq.runtime.process import PidFile, become, parse_umask
+from taskq.wiring.nodenames import expand
 
 POOLS: Final = (
     *("prefork", "threads", "solo", "asyncio"),

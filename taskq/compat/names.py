@@ -126,7 +126,7 @@ MODULES: Final[Mapping[str, Module]] = MappingProxyType(
         ),
         "celery.utils.nodenames": Module(
             names={
-                "default_nodename": "taskq.cli.nodenames:node_name",
+                "default_nodename": "taskq.wiring.nodenames:node_name",
                 "worker_direct": "taskq.compat.objects:worker_direct",
             }
         ),

@@ -74,13 +74,11 @@ class Worker:
         plan: WorkerPlan,
         *,
         make_pool: Callable[[Callable[[], None]], Pool],
-        on_ready: Callable[[], None] | None = None,
     ) -> None:
         self.app, self.plan = app, plan
         self.hostname, self.concurrency = plan.hostname, plan.concurrency
         self.pool_name, self.queues = plan.pool_name, plan.queues
         self._make_pool = make_pool
-        self._on_ready = on_ready
         self._log: Final = get_logger("taskq.worker")
         self._stops_before: list[Stop] = []  # asked for before there was a broker
         self._asked_to_stop = False
@@ -93,7 +91,7 @@ class Worker:
             end.setblocking(False)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._nudge_out, selectors.EVENT_READ)
-        self._registered: dict[int, int] = {}
+        self._registered: set[int] = set()
 
     # -- what others call ----------------------------------------------------------------------
 
@@ -212,22 +210,15 @@ class Worker:
         """Keep the selector on what intake and pool want watched now."""
         assert self._intake is not None
         assert self._drive is not None
-        wanted: dict[int, int] = {}
+        wanted = set(self._pool.watched)
         if self._drive.core.takes:
-            wanted = dict.fromkeys(self._intake.watched, selectors.EVENT_READ)
-        for fd in self._pool.watched:
-            wanted[fd] = selectors.EVENT_READ
-        for fd in getattr(self._pool, "wants_write", ()):
-            wanted[fd] = wanted.get(fd, 0) | selectors.EVENT_WRITE
+            wanted.update(self._intake.watched)
         if wanted == self._registered:
             return
-        for fd in self._registered.keys() - wanted.keys():
+        for fd in self._registered - wanted:
             self._selector.unregister(fd)
-        for fd, events in wanted.items():
-            if fd not in self._registered:
-                self._selector.register(fd, events)
-            elif self._registered[fd] != events:
-                self._selector.modify(fd, events)
+        for fd in wanted - self._registered:
+            self._selector.register(fd, selectors.EVENT_READ)
         self._registered = wanted
 
     # -- connecting ----------------------------------------------------------------------------
@@ -278,7 +269,7 @@ class Worker:
 
     def _gave_up(self, attempt: int) -> bool:
         most = self.plan.reconnecting.max_attempts
-        return bool(most) and most is not None and attempt > most
+        return most is not None and 0 < most < attempt
 
     def _pause_after(self, attempt: int, error: OperationalError) -> None:
         pause_s = min(attempt * BACKOFF_STEP_S, BACKOFF_MAX_S)
@@ -298,7 +289,7 @@ class Worker:
         for fd in self._registered:
             with suppress(KeyError, ValueError, OSError):
                 self._selector.unregister(fd)
-        self._registered = {}
+        self._registered = set()
 
     # -- the rest ------------------------------------------------------------------------------
 
@@ -306,8 +297,6 @@ class Worker:
         self._heart.online(self.app.ports.clock.read().elapsed_s)
         self._say(Level.INFO, "ready", hostname=self.hostname)
         signals.worker_ready.send(sender=self)
-        if self._on_ready is not None:
-            self._on_ready()
 
     def _close(self, intake: Intake) -> None:
         assert self._drive is not None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -15,9 +14,9 @@ from taskq.core.options import WorkerOptions
 from taskq.errors import ImproperlyConfigured
 from taskq.ports import QueueSpec
 from taskq.runtime.worker import Reconnecting, Worker, WorkerPlan
+from taskq.wiring.nodenames import node_name
 from taskq.wiring.pools import find_pool, pool_maker
 
-NODE: Final = "celery"  # the name that Celery's tools expect of a worker that was given none
 AUTO: Final = "auto"
 # Options that Celery's users know, and what to do as long as they are missing.
 NOT_THERE_YET: Final[Mapping[str, str]] = MappingProxyType(
@@ -69,13 +68,6 @@ def _refuse_what_is_not_there(told: Mapping[str, Any]) -> None:
             logging.getLogger("taskq.worker").warning(
                 "--%s has no effect yet: no pool of this version keeps time limits", option
             )
-
-
-def node_name(given: str | None) -> str:
-    """Return ``name@host``; a name without a host gets that of this machine."""
-    host = socket.gethostname()
-    name = given or NODE
-    return name if "@" in name else f"{name}@{host}"
 
 
 def _names(given: str | Iterable[str]) -> list[str]:

@@ -17,7 +17,6 @@ from click.testing import CliRunner, Result
 from taskq.cli import call, purge, report, result, shell
 from taskq.cli.context import CLIContext
 from taskq.cli.errors import CommandError
-from taskq.cli.nodenames import expand, node_name
 from taskq.cli.params import (
     AUTOSCALE,
     COMMA_SEPARATED_LIST,
@@ -30,6 +29,7 @@ from taskq.cli.params import (
 from taskq.conf import Settings
 from taskq.current import forget_app, set_current_app
 from taskq.errors import ImproperlyConfigured
+from taskq.wiring.nodenames import expand, node_name
 
 from .helpers import FakeApp
 

@@ -13,8 +13,9 @@ from taskq.adapters.broker.split import SplitBroker
 from taskq.adapters.pools.threads import ThreadsPool
 from taskq.errors import ImproperlyConfigured
 from taskq.wiring.loading import UnknownNameError
+from taskq.wiring.nodenames import node_name
 from taskq.wiring.pools import find_pool, pool_maker
-from taskq.wiring.workers import make_worker, node_name
+from taskq.wiring.workers import make_worker
 
 
 def app_with(**settings: Any) -> TaskQ:
