@@ -34,7 +34,7 @@ class RedisBroker:
         *,
         clock: Clock,
         randomness: Randomness,
-        place: Place,
+        place: Place,  # noqa: ARG002 - drivers are made alike
         transport_options: Mapping[str, Any] = EMPTY,
         ssl: bool | Mapping[str, Any] | None = None,
         socket_timeout: float | None = None,
@@ -49,7 +49,7 @@ class RedisBroker:
         if socket_connect_timeout is not None:
             options.setdefault("socket_connect_timeout", socket_connect_timeout)
         reached = servers(url, options=options, ssl=ssl, client_factory=client_factory)
-        self._clock, self._randomness, self._place = clock, randomness, place
+        self._clock, self._randomness = clock, randomness
         self._options = options
         self._layout = Layout(options, reached[0].db)
         self._pool = LinkPool(reached, clock)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 
 from taskq.adapters.broker.kombu import KombuBroker
 from taskq.adapters.clock import SystemClock
-from taskq.adapters.randomness import SystemRandomness
 from taskq.adapters.results.cache import MemoryStore
 from taskq.errors import OperationalError
 from taskq.ports import (
@@ -19,7 +18,6 @@ from taskq.ports import (
     Intake,
     Message,
     Outgoing,
-    Place,
     QueueSpec,
     ResultRecord,
     Settlement,
@@ -27,15 +25,6 @@ from taskq.ports import (
 )
 
 NUMBERS = itertools.count()
-
-
-@pytest.fixture
-def broker() -> Iterator[KombuBroker]:
-    broker = KombuBroker(
-        "memory://", clock=SystemClock(), randomness=SystemRandomness(), place=Place("h", 1)
-    )
-    yield broker
-    broker.close()
 
 
 @pytest.fixture

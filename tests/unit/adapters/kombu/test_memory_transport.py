@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import itertools
 import zlib
-from collections.abc import Iterator
 
 import pytest
 from kombu.transport.memory import Channel as MemoryChannel
@@ -26,15 +25,6 @@ from taskq.ports import (
 )
 
 NUMBERS = itertools.count()
-
-
-@pytest.fixture
-def broker() -> Iterator[KombuBroker]:
-    broker = KombuBroker(
-        "memory://", clock=SystemClock(), randomness=SystemRandomness(), place=Place("h", 1)
-    )
-    yield broker
-    broker.close()
 
 
 @pytest.fixture
