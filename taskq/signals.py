@@ -256,7 +256,8 @@ worker_shutdown: Final = _row("worker_shutdown")
 worker_shutting_down: Final = _row("worker_shutting_down", "sig", "how", "exitcode")
 heartbeat_sent: Final = _row("heartbeat_sent")
 
-# The life of a child of the pool: first in the parent, then in the child.
+# The life of a child of the pool: first in the parent, by the pool; then in the child, by the name
+# of the node.
 worker_before_create_process: Final = _row("worker_before_create_process")
 worker_process_init: Final = _row("worker_process_init")
 worker_process_shutdown: Final = _row("worker_process_shutdown", "pid", "exitcode")

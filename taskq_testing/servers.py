@@ -298,7 +298,7 @@ class RabbitMQServer(PrivateServer):
             cwd=self.folder,
             capture_output=True,
             text=True,
-            timeout=STOP_TIMEOUT_S,
+            timeout=START_TIMEOUT_S,  # it starts a runtime of its own
             check=False,
         )
         if done.returncode:

@@ -6,17 +6,21 @@ needs of them: the codec, and how a worker's settings and options become its pla
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
 from taskq.adapters.broker.serializers import KombuCodec
 from taskq.app.app import App
+from taskq.app.cluster import Presence
 from taskq.ports import QueueSpec
+from taskq.runtime.os_signals import callbacks
 from taskq.wiring.workers import worker_options
 from taskq_testing.nearest import nearest
 from taskq_testing.sim.frozen import frozen_start
-from taskq_testing.sim.node import WorkerSpec
+from taskq_testing.sim.node import Persistence, WorkerNode, WorkerSpec
+from taskq_testing.sim.pool import KINDS, PoolKind
 from taskq_testing.sim.world import SimWorld
 
 # Options of ``start_worker``, under the names of the command line.
@@ -26,8 +30,18 @@ WORKER_OPTIONS: Final = (
     "optimization",
     "time_limit",
     "soft_time_limit",
+    "pool",
+    "autoscale",
+    "max_tasks_per_child",
+    "task_events",
+    "heartbeat_interval",
+    "statedb",
+    # What a command line cannot say:
+    "gossip",  # it listens to the heartbeats of others
+    "mingle",  # it asks others at its start what was revoked
+    "environment",  # variables of its operating system
+    "child_start_s",  # how long a child takes until it is ready
 )
-
 
 # When a world begins that is not told when, and around which the time is not frozen.
 DEFAULT_START: Final = "2030-01-01T00:00:00Z"
@@ -57,7 +71,7 @@ class World(SimWorld):
         super().__init__(
             apps,
             codec=KombuCodec(),
-            specify=worker_spec,
+            outfit=CommandLine(),
             seed=seed,
             start=start,
             broker=broker,
@@ -65,22 +79,73 @@ class World(SimWorld):
         )
 
 
-def worker_spec(
-    app: App, hostname: str, slots: int, queues: Sequence[str] | None, options: Mapping[str, Any]
-) -> WorkerSpec:
-    """Turn settings and options of the command line into what a worker is told."""
-    for name in options:
-        if name not in WORKER_OPTIONS:
-            raise TypeError(
-                f"start_worker() knows no option {name!r}{nearest(name, WORKER_OPTIONS)}"
-            )
+class CommandLine:
+    """What the command line and the operating system tell a worker."""
 
-    return WorkerSpec(
-        hostname=hostname,
-        slots=slots,
-        queues=_queues(app, queues),
-        options=worker_options(app, {**options, "loglevel": "INFO"}),  # the trace wants all lines
+    def specify(
+        self,
+        app: App,
+        hostname: str,
+        slots: int,
+        queues: Sequence[str] | None,
+        options: Mapping[str, Any],
+    ) -> WorkerSpec:
+        """Turn settings and options of the command line into what a worker is told."""
+        for name in options:
+            if name not in WORKER_OPTIONS:
+                raise TypeError(
+                    f"start_worker() knows no option {name!r}{nearest(name, WORKER_OPTIONS)}"
+                )
+        # The trace wants all lines.
+        told = worker_options(app, {**options, "loglevel": "INFO"})
+        kind = _pool_kind(options.get("pool") or app.conf.worker_pool)
+        if told.autoscale is not None:
+            slots = max(1, told.autoscale[1])
+        heartbeat_s = options.get("heartbeat_interval")
+        presence = Presence(
+            hostname=hostname,
+            pool_name=kind.name,
+            concurrency=1 if kind.single else slots,
+            queues=_queues(app, queues),
+            remote_control=app.conf.worker_enable_remote_control,
+            heartbeat_s=heartbeat_s,
+            gossip=options.get("gossip", heartbeat_s is not None),
+            mingle=options.get("mingle", False),
+        )
+        return WorkerSpec(
+            presence=presence,
+            options=replace(told, concurrency=presence.concurrency),
+            pool=kind,
+            max_tasks_per_child=options.get("max_tasks_per_child")
+            or app.conf.worker_max_tasks_per_child,
+            child_start_s=options.get("child_start_s", 0.0),
+            state_file=options.get("statedb") or app.conf.worker_state_db,
+            environment=options.get("environment", {}),
+            persistence=_persistence(app.conf),
+        )
+
+    def signals(self, node: WorkerNode) -> Mapping[int, Callable[[], None]]:
+        """Return what each signal of the operating system does to a worker."""
+        soft = node.spec.options.soft_shutdown_s > 0
+        return callbacks(node, soft=soft, environment=node.spec.environment, debug=_no_debugger)
+
+
+def _persistence(conf: Any) -> Persistence:
+    at_start = conf.broker_connection_retry_on_startup
+    later = conf.broker_connection_retry
+    return Persistence(
+        later if at_start is None else at_start, later, conf.broker_connection_max_retries
     )
+
+
+def _no_debugger() -> None:
+    raise RuntimeError("a simulated worker has no debugger")
+
+
+def _pool_kind(name: str) -> PoolKind:
+    if name not in KINDS:
+        raise ValueError(f"no pool is modelled as {name!r}{nearest(name, KINDS)}")
+    return KINDS[name]
 
 
 def _queues(app: App, names: Sequence[str] | None) -> tuple[QueueSpec, ...]:

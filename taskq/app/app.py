@@ -18,8 +18,11 @@ from typing import Any, ClassVar, Final, Self
 from taskq import current, signals
 from taskq.app import eager_result, result, result_set
 from taskq.app.builtins import add_builtin_tasks
+from taskq.app.dead_letters import DeadLetters
 from taskq.app.discovery import symbol
 from taskq.app.lamport import LamportClock
+from taskq.app.log import Logging
+from taskq.app.report import report
 from taskq.app.sending import Sending
 from taskq.app.task_traits import traits_of
 from taskq.canvas.signature import Signature, signature
@@ -39,7 +42,13 @@ class App(Sending, ABC):
     IS_macOS: ClassVar[bool] = SYSTEM == "Darwin"
     IS_WINDOWS: ClassVar[bool] = SYSTEM == "Windows"
 
+    log_cls: Any = "taskq.app.log:Logging"
+
     builtin_fixups: ClassVar[frozenset[str]] = frozenset()
+
+    # Classes, or where they are.
+    control_cls: Any = "taskq.app.control:Control"
+    events_cls: Any = "taskq.app.events.events:Events"
 
     def __init__(
         self,
@@ -228,7 +237,34 @@ class App(Sending, ABC):
         task = self.tasks.get(name)
         return None if task is None else traits_of(task)
 
+    # -- workers and monitors ---------------------------------------------------------------------
+
+    @cached_property
+    def control(self) -> Any:
+        """Tells workers what to do, and asks them what they do."""
+        return symbol(self.control_cls)(app=self)
+
+    @cached_property
+    def events(self) -> Any:
+        """What workers tell monitors: senders, receivers, a picture of the cluster."""
+        return symbol(self.events_cls)(app=self)
+
+    @property
+    def dead_letters(self) -> DeadLetters:
+        """The messages that were given up: look at them, send them again, throw them away."""
+        return DeadLetters(self)
+
+    def bugreport(self) -> str:
+        """Return versions and settings without secrets, as text."""
+        return report(self)
+
     # -- classes that know this app ---------------------------------------------------------------
+
+    @cached_property
+    def log(self) -> Logging:
+        """Logging, as the settings say."""
+        made: Logging = symbol(self.log_cls)(self)
+        return made
 
     @cached_property
     def AsyncResult(self) -> Any:  # noqa: N802 - Celery's name

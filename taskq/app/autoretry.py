@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
+from taskq.app.retrying import MAX_RETRIES
 from taskq.errors import Ignore, Retry
 
 __all__ = ["add_autoretry_behaviour", "backoff_s"]
@@ -71,8 +72,10 @@ class _Rules:
         if self.factor:
             draw = task.app.ports.randomness.uniform if self.jitter else None
             kwargs["countdown"] = backoff_s(self.factor, task.request.retries, self.maximum_s, draw)
-        if task.override_max_retries is not None:
-            kwargs["max_retries"] = task.override_max_retries
+        said = task.request.our_header(MAX_RETRIES)
+        said = task.override_max_retries if said is None else said
+        if said is not None:
+            kwargs["max_retries"] = said
         raise task.retry(exc=error, **kwargs)
 
 

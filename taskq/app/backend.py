@@ -31,7 +31,7 @@ TASK_PREFIX: Final = "celery-task-meta-"
 GROUP_PREFIX: Final = "celery-taskset-meta-"
 CHORD_PREFIX: Final = "chord-unlock-"
 
-# Serializers that keep objects: an exception goes through them as it is.
+# Serializers that keep objects: an exception goes through them as it is, if it can be made again.
 _KEEPS_OBJECTS: Final = frozenset({"pickle", "application/x-python-serialize"})
 
 
@@ -88,6 +88,19 @@ class Backend:
             return False
         return True
 
+    def _comes_back(self, error: BaseException) -> bool:
+        """Whether a reader gets an exception again, which its constructor may refuse."""
+        try:
+            again = self._codec.decode(
+                self.encode(error),
+                self.content_type,
+                self.content_encoding,
+                frozenset({self.content_type}),
+            )
+        except (EncodeError, DecodeError):
+            return False
+        return isinstance(again, BaseException)
+
     def decode_meta(self, payload: bytes) -> dict[str, Any]:
         """Read a meta; an exception in it is made again."""
         return read_meta(self.decode(payload))
@@ -98,7 +111,9 @@ class Backend:
         self, task_id: str, result: Any, state: str, traceback: str | None, request: Any = None
     ) -> dict[str, Any]:
         """Build the meta of a task."""
-        kept = self._keeps_objects and isinstance(result, BaseException)
+        kept = (
+            self._keeps_objects and isinstance(result, BaseException) and self._comes_back(result)
+        )
         found = task_meta(
             task_id,
             state,

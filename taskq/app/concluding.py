@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -11,10 +12,12 @@ from taskq.app import follow, run_task
 from taskq.app.context import Context
 from taskq.app.failure import ExceptionInfo
 from taskq.app.incoming import Incoming, decode, request_of
+from taskq.app.received import Consumer
 from taskq.app.run_task import Outcome
 from taskq.canvas.plan import retry_step
 from taskq.errors import (
     NotRegistered,
+    OperationalError,
     Reject,
     TaskqError,
     TaskRevokedError,
@@ -25,6 +28,8 @@ from taskq.ports import ChordPart, Ending, EndingKind, Job, Outgoing, ResultReco
 from taskq.protocol.saferepr import safe_repr
 
 __all__ = ["Concluding"]
+
+logger: Final = logging.getLogger("taskq.worker")
 
 Consequences = tuple[tuple[Outgoing, ...], ResultRecord | None, ChordPart | None]
 
@@ -51,8 +56,9 @@ _ERRORS: Final[Mapping[EndingKind, Callable[[Job, str], Exception]]] = {
 class Concluding:
     """Works out what is stored and sent for what did not succeed."""
 
-    def __init__(self, app: Any, node: str) -> None:
-        self.app, self.node = app, node
+    def __init__(self, consumer: Consumer) -> None:
+        self.app, self.node = consumer
+        self._consumer = consumer
 
     # -- a failure --------------------------------------------------------------------------------
 
@@ -65,11 +71,7 @@ class Concluding:
         before the task itself is.
         """
         app, error = self.app, outcome.value
-        record = None
-        if not _is_ignored(task, request):
-            record = app.backend.record(
-                request.id, error, states.FAILURE, outcome.traceback, request
-            )
+        record = self._failure(task, request, outcome)
         embed = incoming.embed
         if not embed or not any(embed.get(key) for key in ("errbacks", "chain", "chord")):
             return (), record, None
@@ -85,6 +87,15 @@ class Concluding:
         part = follow.part_of_chord(app, places, call.id, states.FAILURE, error)
         return follow_ups, record, part
 
+    def _failure(self, task: Any, request: Context, outcome: Outcome) -> ResultRecord | None:
+        """Return what is stored of it."""
+        if _is_ignored(task, request):
+            return None
+        record: ResultRecord = self.app.backend.record(
+            request.id, outcome.value, states.FAILURE, outcome.traceback, request
+        )
+        return record
+
     # -- without a body ---------------------------------------------------------------------------
 
     def conclude(
@@ -96,11 +107,29 @@ class Concluding:
             return self._malformed(job, error)
         try:
             incoming = decode(self.app, job)
+            return self._concluded(job, kind, reason, detail, incoming, error)
+        except (OperationalError, OSError):
+            raise  # broker or store are lost: it is done once more when they are back
         except TaskqError as unreadable:
             return self._malformed(job, unreadable)
+        # The boundary to what a stranger has put into the body: callbacks and chains that are none.
+        # It costs its message; what runs here is the worker itself.
+        except Exception as bad:
+            logger.exception("the message of task [%s] cannot be followed", job.headers.get("id"))
+            return self._malformed(job, bad)
+
+    def _concluded(
+        self,
+        job: Job,
+        kind: EndingKind,
+        reason: str,
+        detail: Mapping[str, Any],
+        incoming: Incoming,
+        error: Exception,
+    ) -> Ending:
         request = request_of(job, incoming, self.node)
         task = self._task(incoming.headers.get("task"))
-        if kind is EndingKind.LOST and task is not None and task.retry_on_worker_lost:
+        if kind is EndingKind.LOST and _is_tried_again(task, detail):
             retried = self._retried(job, incoming, task, request, error)
             if retried is not None:
                 return retried
@@ -110,7 +139,8 @@ class Concluding:
         if kind is EndingKind.REVOKED:
             consequences = self._after_revoke(job, incoming, task, request, error)
         else:
-            consequences = self._told_failure(job, incoming, task, request, outcome)
+            again = bool(detail.get("again"))
+            consequences = self._told_failure(job, incoming, task, request, outcome, again=again)
         self._announce(job, kind, reason, detail, task, request, error)
         follow_ups, record, part = consequences
         return Ending(
@@ -132,16 +162,30 @@ class Concluding:
 
     def _malformed(self, job: Job, error: Exception) -> Ending:
         # Who cannot be read cannot be answered: nothing is stored.
-        signals.task_rejected.send(sender=self.app, message=job, exc=error)
-        return Ending(
-            token=job.token, kind=EndingKind.MALFORMED, summary=safe_repr(error, _SUMMARY_LIMIT)
-        )
+        signals.task_rejected.send(sender=self._consumer, message=job, exc=error)
+        said = str(error) if isinstance(error, TaskqError) else f"{type(error).__name__}: {error}"
+        summary = said[:_SUMMARY_LIMIT]
+        return Ending(token=job.token, kind=EndingKind.MALFORMED, summary=summary)
 
     def _told_failure(
-        self, job: Job, incoming: Incoming, task: Any, request: Context, outcome: Outcome
+        self,
+        job: Job,
+        incoming: Incoming,
+        task: Any,
+        request: Context,
+        outcome: Outcome,
+        *,
+        again: bool,
     ) -> Consequences:
-        """Do as if the body had raised; what a handler raises changes nothing of it."""
-        consequences = self.after_failure(job, incoming, task, request, outcome)
+        """Do as if the body had raised; what a handler raises changes nothing of it.
+
+        ``again``: the broker gives the message out again.  That it failed this time is stored, but
+        what follows from its end (errbacks, its chord) follows once, from the last time.
+        """
+        if again:
+            consequences: Consequences = (), self._failure(task, request, outcome), None
+        else:
+            consequences = self.after_failure(job, incoming, task, request, outcome)
         if task is not None:
             einfo = ExceptionInfo(outcome.value, outcome.traceback)
             try:
@@ -204,8 +248,13 @@ class Concluding:
             )
         if kind is EndingKind.UNKNOWN and signals.task_unknown.receivers:
             signals.task_unknown.send(
-                sender=self.app, message=job, exc=error, name=request.task, id=request.id
+                sender=self._consumer, message=job, exc=error, name=request.task, id=request.id
             )
+
+
+def _is_tried_again(task: Any, detail: Mapping[str, Any]) -> bool:
+    """Whether a task whose process is lost is sent once more; not one that was given up."""
+    return task is not None and task.retry_on_worker_lost and not detail.get("given_up")
 
 
 def _way_back(job: Job) -> dict[str, Any]:

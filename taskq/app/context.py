@@ -7,9 +7,12 @@ options; a direct call has an empty one.  It holds values and asks nobody.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 __all__ = ["Context"]
+
+# Headers that are nobody's but ours; a call that is made again does not take them along.
+OUR_PREFIX: Final = "taskq-"
 
 # Attributes of a request that are options of the same call under another name.
 _OPTION_OF: Mapping[str, str] = {
@@ -29,6 +32,7 @@ _OPTION_OF: Mapping[str, str] = {
     "reply_to": "reply_to",
     "replaced_task_nesting": "replaced_task_nesting",
     "origin": "origin",
+    "ignore_result": "ignore_result",
 }
 
 
@@ -105,11 +109,20 @@ class Context:
             return given
         # What came in the message; of a context that was made by hand, all that it was given.
         sent = known.get("_sent", known)
-        return {name: sent[name] for name in sent if name not in _STANDARD} or None
+        return {
+            name: sent[name]
+            for name in sent
+            if name not in _STANDARD and not name.startswith(OUR_PREFIX)
+        } or None
 
     @headers.setter
     def headers(self, value: dict[str, Any] | None) -> None:
         self.__dict__["headers"] = value
+
+    def our_header(self, name: str) -> Any:
+        """Return a header that our workers write for each other; None where there is none."""
+        known = self.__dict__
+        return (known.get("_sent") or known.get("headers") or {}).get(f"{OUR_PREFIX}{name}")
 
     @property
     def children(self) -> list[Any]:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from taskq.app.context import Context
 from taskq.ports import Job
+from taskq.protocol.followers import check_followers
 from taskq.protocol.message import Call, read, upgrade_v1
 
 __all__ = ["Incoming", "decode", "request_of"]
@@ -57,6 +58,7 @@ def decode(app: Any, job: Job) -> Incoming:
             and type(kwargs) is dict
             and isinstance(headers.get("id"), str)
         ):
+            check_followers(headers.get("group"), embed)
             return Incoming(headers, args, kwargs, embed)
     # Anything else is a mixture of protocols, or no task: the long way says what is wrong.
     call = read(headers, job.properties, value)
@@ -66,6 +68,7 @@ def decode(app: Any, job: Job) -> Incoming:
         "chain": call.chain,
         "chord": call.chord,
     }
+    check_followers(headers.get("group"), embed)
     return Incoming(headers, list(call.args), dict(call.kwargs), embed)
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import threading
+from typing import Final
 
 __all__ = ["LamportClock"]
+
+# No cluster counts as far, and every serializer and header can carry it.
+MOST: Final = 2**53
 
 
 class LamportClock:
@@ -21,9 +25,9 @@ class LamportClock:
             return self.value
 
     def adjust(self, other: int) -> int:
-        """Take note of an event of somebody else."""
+        """Take note of an event of somebody else; what cannot be a count of events is none."""
         with self._lock:
-            self.value = max(self.value, other) + 1
+            self.value = max(self.value, other if other < MOST else 0) + 1
             return self.value
 
     def __str__(self) -> str:

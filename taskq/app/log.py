@@ -1,21 +1,26 @@
 """Logging: the loggers of taskq and of tasks, and how they are set up.
 
-``app.log`` is a ``Logging``; the command line calls its ``setup`` once in each process.  What a
-worker says, word for word, stands in ``log_lines.py``.
+``app.log`` is a ``Logging``; the command line calls its ``setup`` once in each process, and a new
+process of the pool its ``begin_child``.  What a worker says, word for word, stands in
+``log_lines.py``; how a line looks in ``log_format.py``; names of files in ``log_files.py``.
 """
 
 from __future__ import annotations
 
 import logging
+import multiprocessing
+import os
 import sys
-import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from logging.handlers import WatchedFileHandler
 from typing import IO, Any, ClassVar, Final, Protocol
 
 from taskq import signals
+from taskq.app.log_files import LogPlan, differs_by_process, expand
+from taskq.app.log_format import ColorFormatter, TaskFormatter
 from taskq.app.log_lines import LINES, escape, say
-from taskq.current import get_current_task
+from taskq.app.log_names import BASE, TASK, get_logger, get_task_logger, mlevel
+from taskq.app.log_streams import LoggingProxy
 
 __all__ = [
     "LINES",
@@ -30,158 +35,8 @@ __all__ = [
     "say",
 ]
 
-BASE: Final = "taskq"
-TASK: Final = "taskq.task"
-RESERVED: Final = frozenset({BASE, TASK})
-
-# -- loggers -------------------------------------------------------------------------------------
-
-
-def get_logger(name: str) -> logging.Logger:
-    """Return a logger; one that is no child of any other hangs below that of taskq."""
-    logger = logging.getLogger(name)
-    if logging.root not in (logger, logger.parent):
-        return logger
-    return logger if name == BASE else _below(BASE, logger)
-
-
-def get_task_logger(name: str) -> logging.Logger:
-    """Return a logger whose lines name the task that runs."""
-    if name in RESERVED:
-        raise RuntimeError(f"the logger name {name!r} is taskq's own; pass `__name__`")
-    return _below(TASK, logging.getLogger(name))
-
-
-def _below(parent: str, logger: logging.Logger) -> logging.Logger:
-    above: logging.Logger | None = logger
-    while above is not None:
-        if above.name == parent:
-            return logger
-        above = above.parent
-    logger.parent = logging.getLogger(parent)
-    return logger
-
-
-def mlevel(level: int | str | None) -> int:
-    """Return a level as a number."""
-    if level is None:
-        return logging.WARNING
-    if isinstance(level, int):
-        return level
-    found = logging.getLevelNamesMapping().get(level.upper())
-    if found is None:
-        known = ", ".join(logging.getLevelNamesMapping())
-        raise ValueError(f"no log level is called {level!r}; there are {known}")
-    return found
-
-
-# -- how lines look ------------------------------------------------------------------------------
-
-
-class ColorFormatter(logging.Formatter):
-    """Colours lines by how loud they are."""
-
-    COLORS: ClassVar[Mapping[str, str]] = {
-        "DEBUG": "\x1b[34m",
-        "WARNING": "\x1b[33m",
-        "ERROR": "\x1b[31m",
-        "CRITICAL": "\x1b[1;31m",
-    }
-    RESET: ClassVar = "\x1b[0m"
-
-    def __init__(
-        self, fmt: str | None = None, use_color: bool = True, datefmt: str | None = None
-    ) -> None:
-        super().__init__(fmt, datefmt)
-        self.use_color = use_color
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
-        text = super().format(record)
-        color = self.COLORS.get(record.levelname) if self.use_color else None
-        return f"{color}{text}{self.RESET}" if color else text
-
-
-class TaskFormatter(ColorFormatter):
-    """Knows ``%(task_id)s`` and ``%(task_name)s`` of the task that runs."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
-        task = get_current_task()
-        request = getattr(task, "request", None)
-        if request is not None:
-            record.__dict__.update(task_id=request.id, task_name=task.name)
-        else:
-            record.__dict__.setdefault("task_id", "???")
-            record.__dict__.setdefault("task_name", "???")
-        return super().format(record)
-
-
-class LoggingProxy:
-    """A file that writes to a logger: what ``print`` gets when standard output is redirected.
-
-    A line is logged when it is whole, as whoever prints may write it in many pieces.
-    """
-
-    mode = "w"
-    name: str | None = None
-    closed = False
-
-    def __init__(self, logger: logging.Logger, loglevel: int | str | None = None) -> None:
-        self.logger = logger
-        self.loglevel = mlevel(loglevel or logger.level or logging.WARNING)
-        self._here = _Thread()
-
-    def write(self, data: str | bytes) -> int:
-        """Log the lines that are complete now; blank ones are dropped."""
-        here = self._here
-        # A handler that prints would come back here for ever.
-        if self.closed or here.logging:
-            return len(data)
-        here.begun += data.decode("utf-8", "replace") if isinstance(data, bytes) else str(data)
-        if "\n" in here.begun:
-            *lines, here.begun = here.begun.split("\n")
-            self._log(lines)
-        return len(data)
-
-    def _log(self, lines: Iterable[str]) -> None:
-        self._here.logging = True
-        try:
-            for line in lines:
-                if line.strip():
-                    self.logger.log(self.loglevel, "%s", line.rstrip())
-        finally:
-            self._here.logging = False
-
-    def writelines(self, sequence: Iterable[str]) -> None:
-        """Write each of them."""
-        for part in sequence:
-            self.write(part)
-
-    def flush(self) -> None:
-        """Log what this thread has begun."""
-        if self._here.begun and not self._here.logging:
-            begun, self._here.begun = self._here.begun, ""
-            self._log([begun])
-
-    def close(self) -> None:
-        """Log nothing more."""
-        self.flush()
-        self.closed = True
-
-    def isatty(self) -> bool:
-        """A logger is no terminal."""
-        return False
-
-
-class _Thread(threading.local):
-    """What one thread is writing."""
-
-    begun = ""
-    logging = False
-
-
-# -- app.log -------------------------------------------------------------------------------------
+# As Celery's logs name them, by which people find a child in its file.
+CHILD_NAME: Final = "ForkPoolWorker-{index}"
 
 
 class HasConf(Protocol):
@@ -197,6 +52,8 @@ class Logging:
 
     # Loggers belong to the process, whatever number of apps it has.
     already_setup: ClassVar = False
+    # Those that were made here, for a child that logs to a file of its own.
+    _handlers: ClassVar[list[tuple[logging.Logger, logging.Handler]]] = []
 
     def __init__(self, app: HasConf) -> None:
         self.app = app
@@ -239,13 +96,49 @@ class Logging:
         colorize: bool | None = None,
         hostname: str | None = None,
     ) -> bool:
-        """Set everything up; returns whether a receiver of ``setup_logging`` has done it."""
+        """Set everything up; returns whether a receiver of ``setup_logging`` has done it.
+
+        Children are told the same by the environment.
+        """
+        pattern = None
+        if isinstance(logfile, str):
+            pattern, logfile = logfile, expand(logfile, hostname or "")
         handled = self.setup_logging_subsystem(
             loglevel, logfile, colorize=colorize, hostname=hostname
         )
-        if redirect_stdouts and not handled:
+        redirects = redirect_stdouts and not handled
+        if redirects:
             self.redirect_stdouts(redirect_level)
+        plan = LogPlan(mlevel(loglevel), pattern, mlevel(redirect_level) if redirects else None)
+        plan.to_environment(os.environ)
         return handled
+
+    def begin_child(self, hostname: str, index: int) -> None:
+        """Set up the log of a new process of the pool, which has a number from 1 on.
+
+        What was inherited by a fork stays, unless each process is to have a file of its own.
+        """
+        multiprocessing.current_process().name = CHILD_NAME.format(index=index)
+        plan = LogPlan.from_environment(os.environ)
+        if plan is None:
+            return
+        logfile = None
+        if plan.file is not None:
+            logfile = expand(plan.file, hostname, index)
+            if differs_by_process(plan.file):
+                self._forget_handlers()
+        self.setup_logging_subsystem(plan.level, logfile, hostname=hostname)
+        if plan.redirect_level is not None:
+            # Anew also after a fork: what another thread had begun to print is the parent's.
+            self.redirect_stdouts(plan.redirect_level)
+
+    @staticmethod
+    def _forget_handlers() -> None:
+        for logger, handler in Logging._handlers:
+            logger.removeHandler(handler)
+            handler.close()
+        Logging._handlers.clear()
+        Logging.already_setup = False
 
     def setup_logging_subsystem(  # noqa: PLR0917 - Celery's signature
         self,
@@ -335,6 +228,7 @@ class Logging:
                 formatter(format, use_color=colorize, datefmt=datefmt or self.datefmt)
             )
             logger.addHandler(handler)
+            Logging._handlers.append((logger, handler))
         return logger
 
     def supports_color(

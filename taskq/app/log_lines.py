@@ -22,6 +22,7 @@ LINES: Final[Mapping[str, str]] = MappingProxyType(
     {
         # one task
         "task received": "Task %(name)s[%(id)s] received",
+        "task parked": "Task %(name)s[%(id)s] waits with the broker until %(until)s",
         "task succeeded": "Task %(name)s[%(id)s] succeeded in %(runtime_s)s s: %(summary)s",
         "task failed": "Task %(name)s[%(id)s] failed after %(runtime_s)s s: %(summary)s",
         "task retried": "Task %(name)s[%(id)s] will be tried again: %(summary)s",
@@ -32,7 +33,7 @@ LINES: Final[Mapping[str, str]] = MappingProxyType(
         "task revoked": "Task %(name)s[%(id)s] was not run, or was ended: %(summary)s",
         "task expired": "Task %(name)s[%(id)s] came too late and was not run: %(summary)s",
         "task lost": "Task %(name)s[%(id)s] is lost with its process: %(summary)s",
-        "time limit": "Task %(name)s[%(id)s] went over its time limit and was ended: %(summary)s",
+        "time limit": "Hard time limit (%(limit_s)ss) exceeded for %(name)s[%(id)s]; it was ended",
         "late result refused": (
             "Task %(name)s[%(id)s] ended after its message had gone to another worker;"
             " this result is dropped"
@@ -45,6 +46,7 @@ LINES: Final[Mapping[str, str]] = MappingProxyType(
         "malformed message": (
             "Rejected a message that is no task: %(reason)s; it begins with %(raw)s"
         ),
+        "bad rate limit": "Task %(name)s runs without its rate limit: %(reason)s",
         # a process of the pool
         "process lost": "A process of the pool is gone (slot %(slot)s): %(reason)s; it is replaced",
         "worker lost": "Task %(name)s[%(id)s] lost its process: %(reason)s",
@@ -78,7 +80,12 @@ LINES: Final[Mapping[str, str]] = MappingProxyType(
             "Shutting down warmly: %(running)s running tasks may end; SIGQUIT, or Ctrl-C once more,"
             " ends them now"
         ),
+        "soft shutdown": (
+            "Shutting down softly: %(running)s running tasks may end within %(soft_s)s s"
+        ),
         "cold shutdown": "Shutting down now: %(running)s running tasks are ended or given back",
+        "immediate shutdown": "Leaving at once: %(running)s running tasks are left to others",
+        "pool resized": "The pool is to have %(size)s slots",
     }
 )
 
@@ -114,7 +121,8 @@ def word(said: Say) -> str:
     return line % facts
 
 
-def _block(text: str) -> str:
+def block(text: str) -> str:
+    """Return a traceback as lines that cannot be taken for others of this log."""
     # Indented: the message of an exception may have lines that look like lines of this log.
     return indent(sanitize_url(text).translate(_CONTROL_IN_BLOCK).rstrip(), INDENT)
 
@@ -126,6 +134,6 @@ def say(logger: logging.Logger, said: Say) -> None:
     text = word(said)
     traceback = said.facts.get("traceback")
     if traceback:
-        text = f"{text}\n{_block(traceback)}"
+        text = f"{text}\n{block(traceback)}"
     # No arguments: the text is not a format any more.
     logger.log(int(said.level), text, extra={"data": dict(said.facts)})

@@ -21,15 +21,31 @@ from taskq.core.effects import (
     Emit,
     Exit,
     Finish,
+    Grow,
     Kill,
     Recall,
+    Received,
+    Refused,
+    RestartPool,
     Run,
     Say,
     SetPrefetch,
     Settle,
+    Shrink,
     StopPool,
+    Unpark,
 )
-from taskq.ports import Completion, Ending, Intake, Pool, PoolEvent, ResultStore, Verdict
+from taskq.ports import (
+    Broker,
+    Completion,
+    Ending,
+    Intake,
+    KeepsParked,
+    Pool,
+    PoolEvent,
+    ResultStore,
+    Verdict,
+)
 
 
 class Performer:
@@ -38,6 +54,7 @@ class Performer:
     def __init__(
         self,
         *,
+        broker: Broker,
         intake: Intake,
         pool: Pool,
         store: ResultStore,
@@ -45,8 +62,9 @@ class Performer:
         monitors: EventSender,
         say: Callable[[Say], None],
     ) -> None:
-        self._intake, self._pool, self._store, self._work = intake, pool, store, work
-        self._monitors, self._say = monitors, say
+        self._broker, self._intake = broker, intake
+        self._pool, self._store, self._work = pool, store, work
+        self.monitors, self._say = monitors, say
         self._concluded: list[PoolEvent] = []
         self.pending: deque[Effect] = deque()
         self.exit_code: int | None = None
@@ -70,7 +88,7 @@ class Performer:
             pending.popleft()
         if self._events:
             events, self._events = self._events, []
-            self._monitors.send(events)
+            self.monitors.collect(events)
         concluded, self._concluded = self._concluded, []
         return concluded
 
@@ -91,7 +109,7 @@ class Performer:
 
     # -- one method for each effect ----------------------------------------------------------
 
-    def _do(self, effect: Effect) -> None:  # noqa: C901 - one case for each effect
+    def _do(self, effect: Effect) -> None:  # noqa: C901, PLR0912 - one case for each effect
         match effect:
             case Commit():
                 self._commit(effect)
@@ -111,6 +129,18 @@ class Performer:
                 self._recall(effect)
             case Kill():
                 self._kill(effect)
+            case Grow():
+                self._pool.grow(effect.count)
+            case Shrink():
+                self._pool.shrink(effect.count)
+            case RestartPool():
+                self._pool.restart()
+            case Unpark():
+                self._unpark(effect)
+            case Received():
+                self._work.received(effect.job)
+            case Refused():
+                self._work.refused(effect.reason, effect.raw)
             case StopPool():
                 self._stop_pool(effect)
             case Exit():
@@ -166,6 +196,11 @@ class Performer:
 
     def _kill(self, effect: Kill) -> None:
         self._pool.terminate(effect.slot, effect.signal)
+
+    def _unpark(self, effect: Unpark) -> None:
+        # Elsewhere a revoked task that is parked meets its revocation when it is due.
+        if isinstance(self._broker, KeepsParked):
+            self._broker.unpark(effect.task_ids)
 
     def _emit(self, effect: Emit) -> None:
         self._events.append((effect.event, effect.fields))

@@ -12,11 +12,10 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from taskq import current, errors, states
-from taskq.app import control_message
 from taskq.app.joining import assert_will_not_block
 from taskq.app.on_ready import OnReady
 from taskq.app.related import Related
-from taskq.app.result_base import ResultBase
+from taskq.app.result_base import ResultBase, asking
 from taskq.app.waiting import wait_for
 
 __all__ = ["AsyncResult", "result_from_tuple"]
@@ -283,11 +282,17 @@ class AsyncResult(Related, Generic[R]):
         connection: Any = None,
         terminate: bool = False,
         signal: str | None = None,
-        wait: bool = False,  # noqa: ARG002 - replies are asked for through app.control
-        timeout: float | None = None,  # noqa: ARG002 - the same
+        wait: bool = False,
+        timeout: float | None = None,
     ) -> None:
-        """Ask all workers not to run tasks with these stamps."""
-        control_message.revoke_by_stamps(self.app, headers, terminate, signal, link=connection)
+        """Let no worker run tasks with these stamps; arguments as in ``revoke``."""
+        self.app.control.revoke_by_stamped_headers(
+            headers,
+            terminate=terminate,
+            signal=signal,
+            connection=connection,
+            **asking(wait=wait, timeout=timeout),
+        )
 
     # -- as data ----------------------------------------------------------------------------------
 

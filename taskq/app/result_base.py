@@ -5,9 +5,12 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from taskq.app import control_message
-
 __all__ = ["ResultBase"]
+
+
+def asking(*, wait: bool, timeout: float | None) -> dict[str, Any]:
+    """Return what a command is told by who waits for replies, or does not."""
+    return {"reply": wait} if timeout is None else {"reply": wait, "timeout": timeout}
 
 
 class ResultBase:
@@ -35,13 +38,22 @@ class ResultBase:
         connection: Any = None,
         terminate: bool = False,
         signal: str | None = None,
-        wait: bool = False,  # noqa: ARG002 - replies are asked for through app.control
-        timeout: float | None = None,  # noqa: ARG002 - the same
+        wait: bool = False,
+        timeout: float | None = None,
     ) -> None:
-        """Ask all workers not to run it; with ``terminate`` also to end what runs it."""
+        """Let no worker run it; with ``terminate`` also end what runs it.
+
+        With ``wait`` it returns when the workers have answered, or the timeout is over.
+        """
         addressed = self._addressed()
         if addressed:
-            control_message.revoke(self.app, addressed, terminate, signal, link=connection)
+            self.app.control.revoke(
+                addressed,
+                terminate=terminate,
+                signal=signal,
+                connection=connection,
+                **asking(wait=wait, timeout=timeout),
+            )
 
     @property
     def supports_native_join(self) -> bool:

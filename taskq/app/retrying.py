@@ -8,11 +8,16 @@ the body goes on, and the message is sent at once.
 from __future__ import annotations
 
 import sys
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
+from taskq.app.context import OUR_PREFIX
 from taskq.errors import MaxRetriesExceededError, Retry
 
-__all__ = ["retry", "signature_from_request"]
+__all__ = ["MAX_RETRIES", "retry", "signature_from_request"]
+
+# What a retry has said of the retries after it.
+MAX_RETRIES: Final = "max-retries"
+MAX_RETRIES_HEADER: Final = f"{OUR_PREFIX}{MAX_RETRIES}"
 
 
 def signature_from_request(
@@ -62,17 +67,22 @@ def retry(
 ) -> Any:
     """Raise ``Retry`` (or return it), or what is to be raised when no retry is left."""
     request = task.request
-    if max_retries is not None:
-        # The autoretry of a later attempt keeps to it.
-        task.override_max_retries = max_retries
     allowed = task.max_retries if max_retries is None else max_retries
     if request.called_directly:
         # Nobody would send it again: the caller gets the error.
         _raise(exc or sys.exc_info()[1] or Retry("Task can be retried"))
+    if isinstance(exc, type):
+        exc = exc()
     if not eta and countdown is None:
         countdown = task.default_retry_delay
+    if max_retries is not None:
+        # The autoretry of a later attempt keeps to it.
+        given = options.get("headers") or request.headers or {}
+        options["headers"] = {**given, MAX_RETRIES_HEADER: max_retries}
     if allowed is not None and request.retries >= allowed:
-        _raise(exc or _exhausted(task, request, args, kwargs))
+        if exc is None:
+            raise _exhausted(task, request, args, kwargs)
+        _raise(exc)
     sig = signature_from_request(
         task,
         request,
@@ -81,10 +91,7 @@ def retry(
         countdown=countdown,
         eta=eta,
         retries=request.retries + 1,
-        ignore_result=bool(
-            task.ignore_result if request.ignore_result is None else request.ignore_result
-        ),
-        **options,
+        **{"ignore_result": _is_ignored(task, request), **options},
     )
     said = Retry(exc=exc, when=eta or countdown, is_eager=request.is_eager, sig=sig)
     if throw:
@@ -94,8 +101,13 @@ def retry(
     return said
 
 
+def _is_ignored(task: Any, request: Any) -> bool:
+    said = request.ignore_result
+    return bool(task.ignore_result if said is None else said)
+
+
 def _exhausted(task: Any, request: Any, args: Any, kwargs: Any) -> MaxRetriesExceededError:
-    args = request.args if args is None else args
+    args = tuple(request.args if args is None else args)
     kwargs = request.kwargs if kwargs is None else kwargs
     return MaxRetriesExceededError(
         f"Can't retry {task.name}[{request.id}] args:{args} kwargs:{kwargs}",

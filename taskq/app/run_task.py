@@ -11,17 +11,19 @@ changes nothing of how the task ended.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from taskq import current, signals, states
+from taskq.app import soft_limit
 from taskq.app.context import Context
 from taskq.app.failure import ExceptionInfo, traceback_text
 from taskq.app.replacing import Replaced
 from taskq.errors import Ignore, Reject, Retry
-from taskq.ports import EndingKind
+from taskq.ports import EndingKind, Guard
 
 __all__ = ["Outcome", "TaskPlan", "begin", "call", "call_async", "enter", "leave", "tell"]
 
@@ -74,7 +76,7 @@ class Outcome:
         return cls(EndingKind.SUCCEEDED, states.SUCCESS, value)
 
     @classmethod
-    def of_error(cls, error: Exception) -> Outcome:
+    def of_error(cls, error: BaseException) -> Outcome:
         """The body raised: it failed, or says by it how it wants to end."""
         if isinstance(error, Retry):
             text = traceback_text(error)
@@ -90,10 +92,13 @@ class Outcome:
         return cls(EndingKind.FAILED, states.FAILURE, error, text, ExceptionInfo(error, text))
 
 
-def _drop_our_frames(error: Exception) -> None:
+_OUR_FILES: Final = frozenset({__file__, soft_limit.__file__})
+
+
+def _drop_our_frames(error: BaseException) -> None:
     """Let the traceback begin in the user's code; one that never left ours stays as it is."""
     frame = error.__traceback__
-    while frame is not None and frame.tb_frame.f_code.co_filename == __file__:
+    while frame is not None and frame.tb_frame.f_code.co_filename in _OUR_FILES:
         frame = frame.tb_next
     if frame is not None:
         error.__traceback__ = frame
@@ -130,20 +135,39 @@ def begin(plan: TaskPlan, request: Context, args: Any, kwargs: Any) -> None:
         )
 
 
-def call(plan: TaskPlan, request: Context, args: Any, kwargs: Any) -> Outcome:
+def call(
+    plan: TaskPlan, request: Context, args: Any, kwargs: Any, guard: Guard | None = None
+) -> Outcome:
     """Run the body.  A ``BaseException`` that is no ``Exception`` passes: it ends the process."""
     try:
         begin(plan, request, args, kwargs)
+        if guard is not None:
+            return Outcome.of_value(soft_limit.call_limited(guard, plan.function, args, kwargs))
         return Outcome.of_value(plan.function(*args, **kwargs))
     except Exception as error:  # noqa: BLE001 - the boundary: a task's body may raise anything
         return Outcome.of_error(error)
 
 
-async def call_async(plan: TaskPlan, request: Context, args: Any, kwargs: Any) -> Outcome:
+async def call_async(
+    plan: TaskPlan,
+    request: Context,
+    args: Any,
+    kwargs: Any,
+    guard: Guard | None = None,
+    limit_s: float | None = None,
+) -> Outcome:
     """Run the body of a coroutine function."""
     try:
         begin(plan, request, args, kwargs)
-        return Outcome.of_value(await plan.function(*args, **kwargs))
+        body = plan.function(*args, **kwargs)
+        if guard is not None and limit_s is not None:
+            body = soft_limit.await_limited(body, limit_s, guard.passed)
+        return Outcome.of_value(await body)
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise  # the pool ends it
+        return Outcome.of_error(error)  # the body has raised it, or awaited what was cancelled
     except Exception as error:  # noqa: BLE001 - the boundary: a task's body may raise anything
         return Outcome.of_error(error)
 
@@ -154,9 +178,9 @@ def tell(
     """Call handlers and signals for how the body ended."""
     try:
         _TELL[outcome.kind](plan, request, args, kwargs, outcome, runtime_s)
-        if plan.after_return and outcome.kind not in _SILENT:
+        if plan.after_return and outcome.kind in _RETURNED:
             plan.task.after_return(
-                outcome.state, _shown(outcome), request.id, args, kwargs, outcome.einfo
+                outcome.state, outcome.value, request.id, args, kwargs, outcome.einfo
             )
     except Exception as error:  # noqa: BLE001 - the boundary: a user's handler may raise anything
         report_internal_error(plan.task, request, args, kwargs, error)
@@ -167,14 +191,9 @@ def tell(
             task=plan.task,
             args=args,
             kwargs=kwargs,
-            retval=_shown(outcome),
+            retval=outcome.value,
             state=outcome.state,
         )
-
-
-def _shown(outcome: Outcome) -> Any:
-    value = outcome.value
-    return value.exc or value if isinstance(value, Retry) else value
 
 
 def _tell_success(
@@ -194,9 +213,13 @@ def _tell_failure(
 
 def tell_failure(task: Any, request: Any, args: Any, kwargs: Any, einfo: Any) -> None:
     """Call handler and signal of a failure."""
-    error = einfo.exception
-    task.on_failure(error, request.id, args, kwargs, einfo)
+    task.on_failure(einfo.exception, request.id, args, kwargs, einfo)
+    _send_failure(task, request, args, kwargs, einfo)
+
+
+def _send_failure(task: Any, request: Any, args: Any, kwargs: Any, einfo: Any) -> None:
     if signals.task_failure.receivers:
+        error = einfo.exception
         signals.task_failure.send(
             sender=task,
             task_id=request.id,
@@ -212,24 +235,31 @@ def _tell_retry(
     plan: TaskPlan, request: Any, args: Any, kwargs: Any, outcome: Outcome, _runtime_s: float
 ) -> None:
     reason = outcome.value
-    plan.task.on_retry(reason.exc or reason, request.id, args, kwargs, outcome.einfo)
+    plan.task.on_retry(reason.exc, request.id, args, kwargs, outcome.einfo)
     if signals.task_retry.receivers:
         signals.task_retry.send(
             sender=plan.task, request=request, reason=reason, einfo=outcome.einfo
         )
 
 
+def _tell_rejection(
+    plan: TaskPlan, request: Any, args: Any, kwargs: Any, outcome: Outcome, _runtime_s: float
+) -> None:
+    """The message is gone, so it is a failure for those who watch; the task's handler is spared."""
+    _send_failure(plan.task, request, args, kwargs, ExceptionInfo(outcome.value))
+
+
 def _tell_nothing(*_ignored: Any) -> None:
     """The task asked that nothing be said."""
 
 
-_SILENT: Final = frozenset(
-    {EndingKind.IGNORED, EndingKind.REPLACED, EndingKind.REJECTED, EndingKind.REQUEUED}
-)
+_SILENT: Final = frozenset({EndingKind.IGNORED, EndingKind.REPLACED, EndingKind.REQUEUED})
+_RETURNED: Final = frozenset({EndingKind.SUCCEEDED, EndingKind.FAILED})
 _TELL: Final[Mapping[EndingKind, Callable[..., None]]] = {
     EndingKind.SUCCEEDED: _tell_success,
     EndingKind.FAILED: _tell_failure,
     EndingKind.RETRIED: _tell_retry,
+    EndingKind.REJECTED: _tell_rejection,
     **dict.fromkeys(_SILENT, _tell_nothing),
 }
 

@@ -2,7 +2,8 @@
 
 What a store says of changes is a hint; what it says when it is asked is the truth.  So: ask; begin
 to listen; ask again, since something may have come in between; then ask after each hint, and now
-and then without one, because a hint can get lost.
+and then without one, because a hint can get lost.  A store that cannot be reached has said nothing:
+it is asked again, as long as there is time, but not for ever.
 """
 
 from __future__ import annotations
@@ -11,13 +12,19 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from taskq import states
+from taskq.errors import OperationalError
 from taskq.errors import TimeoutError as ResultTimeoutError
-from taskq.ports import TellsEveryChange
+from taskq.ports import ResultRecord, TellsEveryChange
 
 __all__ = ["wait_for"]
 
 # How long to trust that a change would be told.
 LONGEST_TRUST_S: Final = 5.0
+# How long a store may be out of reach before that is what a wait ends with: time enough for a
+# server to begin anew.
+LONGEST_SILENCE_S: Final = 30.0
+# How long to leave a store alone that could not be listened to.
+PAUSE_S: Final = 0.5
 # How often ``on_interval`` is called if nobody says how often.
 DEFAULT_INTERVAL_S: Final = 0.5
 
@@ -35,18 +42,19 @@ def wait_for(
 ) -> None:
     """Return when all results have ended (or ``is_enough``), or raise ``TimeoutError``.
 
+    Where the store is out of reach for too long, or when the time is over, its own error is raised.
     As soon as one of ``raise_for`` has failed its exception is raised: it stands before the others
     in a chain, and they will not come.
     """
     wait = _Wait(app, results, raise_for, on_message, is_enough)
-    if wait.ask():
+    deadline_s = None if timeout_s is None else wait.now_s() + timeout_s
+    if wait.ask(deadline_s):
         return
     ids = wait.open_ids()
     slice_s = _slice_s(wait.store, interval_s, on_interval is not None)
-    deadline_s = None if timeout_s is None else wait.now_s() + timeout_s
     try:
         wait.listen(ids, 0)
-        while not wait.ask():
+        while not wait.ask(deadline_s):
             left_s = None if deadline_s is None else deadline_s - wait.now_s()
             if left_s is not None and left_s <= 0:
                 raise wait.timeout_error(timeout_s)
@@ -84,6 +92,7 @@ class _Wait:
         self.backend = app.backend
         self._told: dict[str, str] = {}
         self._seen: dict[str, str] = {}
+        self._silent_since_s: float | None = None
 
     def now_s(self) -> float:
         """Read the clock."""
@@ -99,12 +108,12 @@ class _Wait:
         """Return the ids of what has not ended."""
         return [each.id for each in self._open()]
 
-    def ask(self) -> bool:
+    def ask(self, deadline_s: float | None) -> bool:
         """Ask the store; return whether all that is waited for is there."""
         waiting = self._open()
         if waiting:
-            metas = self.backend.get_many_metas([each.id for each in waiting])
-            for result, meta in zip(waiting, metas, strict=True):
+            # It may have said nothing.
+            for result, meta in zip(waiting, self._metas(waiting, deadline_s), strict=False):
                 self._take(result, meta)
         for each in self.raise_for:
             if each._cache is not None:  # noqa: SLF001 - its own module's
@@ -115,6 +124,21 @@ class _Wait:
             if each._cache is None:  # noqa: SLF001 - its own module's
                 self._copy_from_twin(each)
         return all(each._cache is not None for each in self.results)  # noqa: SLF001 - its own module's
+
+    def _metas(self, waiting: Sequence[Any], deadline_s: float | None) -> list[dict[str, Any]]:
+        """Return what the store has, or nothing if it is out of reach and may be asked again."""
+        try:
+            metas: list[dict[str, Any]] = self.backend.get_many_metas([each.id for each in waiting])
+        except OperationalError:
+            now_s = self.now_s()
+            if self._silent_since_s is None:
+                self._silent_since_s = now_s
+            end_s = self._silent_since_s + LONGEST_SILENCE_S
+            if now_s >= (end_s if deadline_s is None else min(end_s, deadline_s)):
+                raise
+            return []
+        self._silent_since_s = None
+        return metas
 
     def _copy_from_twin(self, result: Any) -> None:
         for other in self.results:
@@ -134,9 +158,16 @@ class _Wait:
 
     def listen(self, ids: Sequence[str], timeout_s: float | None) -> None:
         """Wait for a hint; tell of states on the way."""
-        for record in self.store.wait(ids, timeout_s):
+        for record in self._hints(ids, timeout_s):
             if self.on_message is not None and record.state not in states.READY_STATES:
                 self._tell(record.task_id, self.backend.decode_record(record))
+
+    def _hints(self, ids: Sequence[str], timeout_s: float | None) -> Sequence[ResultRecord]:
+        try:
+            return self.store.wait(ids, timeout_s)  # type: ignore[no-any-return]
+        except OperationalError:  # whether that matters shows when it is asked
+            self.app.ports.clock.sleep(PAUSE_S if timeout_s is None else min(timeout_s, PAUSE_S))
+            return ()
 
     def timeout_error(self, timeout_s: float | None) -> ResultTimeoutError:
         """Say what was waited for, where, and what was last known of it."""

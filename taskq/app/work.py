@@ -14,7 +14,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
+from functools import partial
 from typing import Any, Final
 
 from taskq import signals, states
@@ -23,10 +24,20 @@ from taskq.app.chording import Chording
 from taskq.app.concluding import Concluding
 from taskq.app.context import Context
 from taskq.app.incoming import Incoming, decode, request_of
+from taskq.app.received import Consumer, Request
 from taskq.app.run_task import Outcome, TaskPlan
 from taskq.core.traits import TaskTraits
-from taskq.errors import EncodeError, NotRegistered, Retry, TaskqError
-from taskq.ports import ChordPart, Ending, EndingKind, Job, Outgoing, ResultRecord
+from taskq.errors import EncodeError, NotRegistered, OperationalError, Retry, TaskqError
+from taskq.ports import (
+    CancelsCoroutines,
+    ChordPart,
+    Ending,
+    EndingKind,
+    Guard,
+    Job,
+    Outgoing,
+    ResultRecord,
+)
 from taskq.protocol.result import started_info
 from taskq.protocol.saferepr import safe_repr
 
@@ -54,7 +65,8 @@ class Work:
         self.app, self.node = app, node
         self._plans: dict[str, TaskPlan] = {}
         self._loops = threading.local()
-        self._concluding = Concluding(app, node)
+        self.consumer = Consumer(app, node)
+        self._concluding = Concluding(self.consumer)
         self._chording = Chording(app)
 
     # -- the pool's side --------------------------------------------------------------------------
@@ -63,12 +75,12 @@ class Work:
         """Tell that a new process of a pool is there."""
         self.app.leave_ports_to_parent()
         self.app.on_after_fork.send(sender=self.app)
-        signals.worker_process_init.send(sender=None)
+        signals.worker_process_init.send(sender=self.node)
 
     def end_process(self, exitcode: int) -> None:
         """Tell that a process of a pool ends."""
         signals.worker_process_shutdown.send(
-            sender=None, pid=self.app.ports.place.pid, exitcode=exitcode
+            sender=self.node, pid=self.app.ports.place.pid, exitcode=exitcode
         )
 
     def is_async(self, job: Job) -> bool:
@@ -76,7 +88,7 @@ class Work:
         plan = self._plan(job.headers.get("task") or "")
         return plan is not None and plan.is_async
 
-    def __call__(self, job: Job) -> Ending:
+    def __call__(self, job: Job, guard: Guard | None = None) -> Ending:
         """Run a job here and now."""
         try:
             come = self._take(job)
@@ -87,16 +99,18 @@ class Work:
             try:
                 began_s = self._began(plan, request)
                 if plan.is_async:
-                    outcome = self._run_on_loop(plan, request, incoming)
+                    outcome = self._run_on_loop(
+                        _cancellable(plan, request, incoming, job.soft_time_limit_s, guard)
+                    )
                 else:
-                    outcome = run_task.call(plan, request, incoming.args, incoming.kwargs)
+                    outcome = run_task.call(plan, request, incoming.args, incoming.kwargs, guard)
                 return self._end(job, incoming, plan, request, outcome, began_s)
             finally:
                 run_task.leave(tokens)
         except Exception as error:  # noqa: BLE001 - the boundary: a slot must always answer
             return self._broken(job, error)
 
-    async def awaitable(self, job: Job) -> Ending:
+    async def awaitable(self, job: Job, guard: Guard | None = None) -> Ending:
         """Run a job on the caller's loop."""
         try:
             come = self._take(job)
@@ -106,7 +120,9 @@ class Work:
             tokens = run_task.enter(plan, request)
             try:
                 began_s = self._began(plan, request)
-                outcome = await run_task.call_async(plan, request, incoming.args, incoming.kwargs)
+                outcome = await run_task.call_async(
+                    plan, request, incoming.args, incoming.kwargs, guard, job.soft_time_limit_s
+                )
                 return self._end(job, incoming, plan, request, outcome, began_s)
             finally:
                 run_task.leave(tokens)
@@ -115,12 +131,12 @@ class Work:
 
     run = __call__
 
-    def _run_on_loop(self, plan: TaskPlan, request: Context, incoming: Incoming) -> Outcome:
+    def _run_on_loop(self, body: Coroutine[Any, Any, Outcome]) -> Outcome:
         """Run a coroutine to its end, on a loop that this thread keeps."""
         loop: _Loop | None = getattr(self._loops, "loop", None)
         if loop is None:
             loop = self._loops.loop = _Loop()
-        return loop.runner.run(run_task.call_async(plan, request, incoming.args, incoming.kwargs))
+        return loop.runner.run(body)
 
     # -- before the body --------------------------------------------------------------------------
 
@@ -229,7 +245,7 @@ class Work:
         if _is_ignored(plan.task, request):
             return follow_ups, None, None
         record = plan.task.backend.record(
-            request.id, said.exc or said, states.RETRY, outcome.traceback, request
+            request.id, said.exc, states.RETRY, outcome.traceback, request
         )
         return follow_ups, record, None
 
@@ -254,14 +270,45 @@ class Work:
         """Make the ending of a job whose body is not run, or not to its end."""
         return self._concluding.conclude(job, kind, reason, detail)
 
+    def received(self, job: Job) -> None:
+        """Tell that a task was taken in."""
+        signals.task_received.send(sender=self.consumer, request=Request(self.consumer, job))
+
+    def refused(self, reason: str, raw: bytes) -> None:
+        """Tell that a message is no task."""
+        signals.task_rejected.send(sender=self.consumer, message=raw, exc=TaskqError(reason))
+
     def finish_chord(self, job: Job, part: ChordPart) -> bool:
         """Send the body of a chord whose members have all ended; False if somebody else does."""
-        return self._chording.finish(job, part)
+        try:
+            return self._chording.finish(job, part)
+        except OperationalError:
+            raise  # it comes again when broker and store are back
+        # The boundary to what a stranger has put into the message: a body that is none.
+        except Exception:
+            logger.exception("the body of chord %s cannot be sent", part.group_id)
+            return False
 
     def traits(self, name: str) -> TaskTraits | None:
         """Say what the core must know of a task; None if there is none of that name."""
         found: TaskTraits | None = self.app.traits(name)
         return found
+
+
+async def _cancellable(
+    plan: TaskPlan, request: Context, incoming: Incoming, limit_s: float | None, guard: Guard | None
+) -> Outcome:
+    """Run a body on a loop of ours; the pool may end it."""
+    call = run_task.call_async(plan, request, incoming.args, incoming.kwargs, guard, limit_s)
+    if not isinstance(guard, CancelsCoroutines):
+        return await call
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert task is not None, "a coroutine runs in a task"
+    guard.awaits(partial(loop.call_soon_threadsafe, task.cancel))
+    try:
+        return await call
+    finally:
+        guard.awaits(None)
 
 
 def _is_ignored(task: Any, request: Context) -> bool:

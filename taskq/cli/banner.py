@@ -31,13 +31,12 @@ def _heading(worker: Any) -> str:
 
 
 def _facts(app: Any, worker: Any) -> str:
-    events = getattr(worker, "task_events", app.conf.worker_send_task_events)
     rows = {
         "app": f"{app.main or '(no name)'} at {id(app):#x}",
         "broker": broker_of(app),
         "results": results_of(app),
         "pool": f"{worker.pool_name}, {worker.concurrency} slots",
-        "events": "on" if events else "off (turn on with -E to watch this worker)",
+        "events": "on" if worker.task_events else "off (turn on with -E to watch this worker)",
         "process": f"{os.getpid()}, Python {platform.python_version()}",
     }
     return "\n".join(f"  {label:<{LABEL}}{text}" for label, text in rows.items())

@@ -7,10 +7,11 @@ from typing import Any
 import click
 
 from taskq.cli.context import CLIContext
+from taskq.cli.extending import AppCommand
 from taskq.cli.params import ISO8601, ISO8601_OR_FLOAT, JSON_ARRAY, JSON_OBJECT
 
 
-@click.command("call")
+@click.command("call", cls=AppCommand)
 @click.argument("name")
 @click.option("-a", "--args", type=JSON_ARRAY, default="[]", help="Arguments, as a JSON array.")
 @click.option("-k", "--kwargs", type=JSON_OBJECT, default="{}", help="The same, by name.")
@@ -21,8 +22,15 @@ from taskq.cli.params import ISO8601, ISO8601_OR_FLOAT, JSON_ARRAY, JSON_OBJECT
 @click.option("--queue", help="Queue to send it to.")
 @click.option("--exchange", help="Exchange to send it to.")
 @click.option("--routing-key", help="Routing key to send it with.")
+@click.option("-j", "--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 @click.pass_obj
-def command(context: CLIContext, /, name: str, args: Any, kwargs: Any, **options: Any) -> None:
-    """Send the task NAME."""
+def command(
+    context: CLIContext, /, name: str, args: Any, kwargs: Any, as_json: bool, **options: Any
+) -> None:
+    """Send the task NAME, and print its id."""
     said = {option: value for option, value in options.items() if value is not None}
-    context.echo(context.app.send_task(name, args=args, kwargs=kwargs, **said).id)
+    task_id = context.app.send_task(name, args=args, kwargs=kwargs, **said).id
+    if as_json:
+        context.echo_json({"id": task_id, "name": name})
+    else:
+        context.echo(task_id)

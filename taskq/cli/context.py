@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import json
 from functools import cached_property
-from typing import Any
+from textwrap import indent
+from typing import Any, Final
 
 import click
 
 from taskq.cli.errors import CommandError
+from taskq.conf import sanitize_url
 from taskq.errors import TaskqError
+
+INDENT: Final = "    "
+
+
+def _worded(value: object) -> str:
+    # What has no form in JSON words itself, and may have a URL in it.
+    return sanitize_url(str(value))
 
 
 class CLIContext:
@@ -26,6 +35,8 @@ class CLIContext:
         self._said = app  # the app itself, or how it was named, or nothing
         self._config = config  # the configuration that was named; it replaces the app's own
         self.no_color, self.workdir, self.quiet = no_color, workdir, quiet
+
+    # -- the app ---------------------------------------------------------------------------------
 
     @cached_property
     def app(self) -> Any:
@@ -49,6 +60,25 @@ class CLIContext:
             return get_current_app()
         except TaskqError:
             raise CommandError("which app? Name it with -A: taskq -A proj worker") from None
+
+    def user_options(self, kind: str) -> list[click.Option]:
+        """Return the options of one kind that the app adds; none where no app was named."""
+        if self._said is None:
+            return []
+        added = getattr(self.app, "user_options", {}).get(kind, ())
+        return sorted(added, key=lambda option: str(option.name))
+
+    def import_modules(self) -> None:
+        """Import the modules of the app: they may define more than its tasks."""
+        try:
+            self.app.import_default_modules()
+        except Exception as error:  # a boundary: the modules are the user's
+            raise CommandError(
+                f"cannot import the modules of the app (settings `imports` and `include`):"
+                f" {type(error).__name__}: {error}"
+            ) from error
+
+    # -- speaking --------------------------------------------------------------------------------
 
     @cached_property
     def OK(self) -> str:  # noqa: N802 - Celery's name
@@ -78,13 +108,37 @@ class CLIContext:
         """Print to the stream of errors."""
         self.secho(message, err=True, **kwargs)
 
+    def echo_json(self, value: Any) -> None:
+        """Print for machines: one line of JSON, never coloured."""
+        click.echo(json.dumps(value, default=_worded), color=False)
+
+    def say_chat(self, direction: str, title: str, body: str = "", show_body: bool = False) -> None:
+        """Print who said something, and what; when quiet without the arrow, and no questions."""
+        if direction == "<-" and self.quiet:
+            return
+        arrow = "" if self.quiet else self.style(direction, fg="white", bold=True) + " "
+        self.echo(f"{arrow} {title}")
+        if body and show_body:
+            self.echo(body)
+
+    # -- values for people -----------------------------------------------------------------------
+
     def pretty(self, value: Any) -> tuple[str, str]:
         """Return a heading and a text for a value that a command got."""
         if isinstance(value, list | tuple):
-            return self.OK, "\n".join(f"* {item}" for item in value) or "- empty -"
+            return self.OK, self.pretty_list(value)
         if isinstance(value, dict):
             if "ok" in value or "error" in value:
-                good = "ok" in value
-                return (self.OK if good else self.ERROR), str(value["ok" if good else "error"])
+                return self.pretty_dict_ok_error(value)
             return self.OK, json.dumps(value, sort_keys=True, indent=4, default=str)
         return self.OK, str(value)
+
+    def pretty_list(self, value: Any) -> str:
+        """Return a list with bullets."""
+        return "\n".join(f"* {item}" for item in value) or "- empty -"
+
+    def pretty_dict_ok_error(self, value: dict[str, Any]) -> tuple[str, str]:
+        """Return the heading and the text of an answer that says how it went."""
+        good = "ok" in value
+        text = self.pretty(value["ok" if good else "error"])[1]
+        return (self.OK if good else self.ERROR), indent(text, INDENT)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import click
 
-WRONG_USE = 2
-CANNOT_CREATE = 73  # EX_CANTCREAT of sysexits.h
+# The numbers are those of sysexits.h, but for the first two, which are click's.
+FAILED: Final = 1
+WRONG_USE: Final = 2
+UNAVAILABLE: Final = 69  # EX_UNAVAILABLE: a broker or a worker that does not answer
+CANNOT_CREATE: Final = 73  # EX_CANTCREAT
 
 
 class CommandError(click.ClickException):

@@ -1,7 +1,7 @@
 """The program ``taskq``: its own options, and its commands, each loaded when it is asked for.
 
 An error that a person can cause (a wrong option, an app that is not there, a configuration that
-cannot be read, a broker that does not answer) is one line, with what to do, and exit code 2 (1 for
+cannot be read, a broker that does not answer) is one line, with what to do, and exit code 2 (69 for
 the broker).  A traceback means a bug.
 """
 
@@ -17,14 +17,14 @@ from typing import Any, Final
 
 import click
 
-from taskq.cli.commands import COMMANDS, ENTRY_POINTS
+from taskq.cli.commands import COMMANDS, ENTRY_POINTS, LATER
 from taskq.cli.context import CLIContext
-from taskq.cli.errors import CANNOT_CREATE, WRONG_USE
+from taskq.cli.environment import ENVIRONMENT_PREFIX, also_named, pool_by_environment
+from taskq.cli.errors import CANNOT_CREATE, FAILED, UNAVAILABLE, WRONG_USE
 from taskq.errors import ImproperlyConfigured, LockFailed, OperationalError
+from taskq.wiring.patching import patch_as_told
 
 PROGRAM: Final = "taskq"
-# Celery's prefix: CELERY_WORKER_CONCURRENCY=4 is --concurrency 4 of the command worker.
-ENVIRONMENT_PREFIX: Final = "CELERY"
 
 
 class Commands(click.Group):
@@ -38,7 +38,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Load one command."""
         if cmd_name in COMMANDS:
-            return self._load(COMMANDS[cmd_name].module, "command")
+            return also_named(self._load(COMMANDS[cmd_name].module, "command"), cmd_name)
         known = super().get_command(ctx, cmd_name)
         if known is not None:
             return known
@@ -57,6 +57,9 @@ class Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command that is meant, or propose one."""
         if args and self.get_command(ctx, args[0]) is None:
+            if args[0] in LATER:
+                instead = LATER[args[0]]
+                raise click.UsageError(f"{args[0]!r} is not there yet; {instead}", ctx)
             close = get_close_matches(args[0], self.list_commands(ctx), n=1)
             advice = f"; did you mean {close[0]!r}?" if close else ""
             raise click.UsageError(f"there is no command {args[0]!r}{advice}", ctx)
@@ -113,7 +116,8 @@ def _show_version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> 
 def taskq(ctx: click.Context, /, workdir: str | None, **options: Any) -> None:
     """Distributed task queue: workers, and what one does with them.
 
-    Every option can be given in the environment too: CELERY_APP=proj, CELERY_WORKER_CONCURRENCY=4.
+    Every option can be given in the environment too: TASKQ_APP=proj, TASKQ_WORKER_CONCURRENCY=4
+    (or CELERY_APP and so on).
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
@@ -136,6 +140,8 @@ def taskq(ctx: click.Context, /, workdir: str | None, **options: Any) -> None:
     )
 
 
+also_named(taskq)
+
 _TOLD_BY_ENVIRONMENT: Final = {
     "broker": "TASKQ_BROKER_URL",
     "result_backend": "TASKQ_RESULT_BACKEND",
@@ -148,15 +154,17 @@ _TOLD_BY_ENVIRONMENT: Final = {
 _CODES: Final[dict[type[Exception], int]] = {
     LockFailed: CANNOT_CREATE,
     ImproperlyConfigured: WRONG_USE,
-    OperationalError: 1,
+    OperationalError: UNAVAILABLE,
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; returns its exit code."""
+    words = sys.argv[1:] if argv is None else list(argv)
     try:
+        patch_as_told(words, pool_by_environment(os.environ))
         code = taskq.main(
-            args=None if argv is None else list(argv),
+            args=words,
             prog_name=PROGRAM,
             standalone_mode=False,
             auto_envvar_prefix=ENVIRONMENT_PREFIX,
@@ -170,7 +178,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             str(error), next(_CODES[kind] for kind in _CODES if isinstance(error, kind))
         )
     except click.Abort:
-        return _complain("stopped", 1)
+        return _complain("stopped", FAILED)
     return code if isinstance(code, int) else 0
 
 

@@ -11,6 +11,10 @@ import click
 
 from taskq.wiring.nodenames import node_name
 
+POOLS: Final = (
+    *("prefork", "threads", "solo", "asyncio"),
+    *("gevent", "eventlet", "processes", "custom"),
+)
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "FATAL")
 AUTO: Final = "auto"
 
@@ -53,6 +57,19 @@ class LogLevel(click.Choice[str]):
         if str(value).isdigit():
             return int(value)
         return logging.getLevelNamesMapping()[str(super().convert(value, param, ctx)).upper()]
+
+
+class PoolName(click.Choice[str]):
+    """A pool by its name, or the path of a class."""
+
+    def __init__(self) -> None:
+        super().__init__(POOLS)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the name."""
+        if isinstance(value, str) and (":" in value or "." in value):
+            return value
+        return super().convert(value, param, ctx)
 
 
 class Json(_Type):
@@ -148,6 +165,7 @@ class Autoscale(_Type):
 
 COMMA_SEPARATED_LIST: Final = CommaSeparatedList()
 LOG_LEVEL: Final = LogLevel()
+POOL: Final = PoolName()
 JSON_ARRAY: Final = Json(list)
 JSON_OBJECT: Final = Json(dict)
 ISO8601: Final = Iso8601()

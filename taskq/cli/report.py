@@ -2,43 +2,22 @@
 
 from __future__ import annotations
 
-import platform
-from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Final
-
 import click
 
-from taskq.cli.banner import broker_of, results_of
+from taskq.app.report import facts, report
 from taskq.cli.context import CLIContext
+from taskq.cli.extending import AppCommand
 
-LIBRARIES: Final = ("taskq", "kombu", "amqp", "redis", "hiredis", "click")
+__all__ = ["command", "report"]
 
 
-@click.command("report")
+@click.command("report", cls=AppCommand)
+@click.option("-j", "--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 @click.pass_obj
-def command(context: CLIContext) -> None:
+def command(context: CLIContext, /, as_json: bool) -> None:
     """Show versions and settings, with stars for secrets."""
-    context.echo(report(context.app))
-
-
-def report(app: Any) -> str:
-    """Return the text."""
-    libraries = " ".join(f"{name}:{_version(name)}" for name in LIBRARIES)
-    settings = app.conf.humanize(with_defaults=False, censored=True)
-    return "\n".join(
-        (
-            f"software -> {libraries} py:{platform.python_version()}",
-            f"platform -> {platform.system()} {platform.release()} {platform.machine()}",
-            f"broker   -> {broker_of(app)}",
-            f"results  -> {results_of(app)}",
-            "",
-            settings or "(no setting is given)",
-        )
-    )
-
-
-def _version(library: str) -> str:
-    try:
-        return version(library)
-    except PackageNotFoundError:
-        return "not installed"
+    if as_json:
+        settings = context.app.conf.table(with_defaults=False, censored=True)
+        context.echo_json({**facts(context.app), "settings": settings})
+    else:
+        context.echo(report(context.app))

@@ -11,11 +11,13 @@ import click
 
 from taskq.cli.context import CLIContext
 from taskq.cli.errors import CommandError
+from taskq.cli.extending import AppCommand
+from taskq.wiring.patching import patch_for
 
 BUILTIN: Final = "celery."
 
 
-@click.command("shell")
+@click.command("shell", cls=AppCommand)
 @click.option("-I", "--ipython", is_flag=True, help="Use IPython.")
 @click.option("-B", "--bpython", is_flag=True, help="Use bpython.")
 @click.option("--python", is_flag=True, help="Use the plain shell.")
@@ -25,7 +27,9 @@ BUILTIN: Final = "celery."
 @click.pass_obj
 def command(context: CLIContext, /, without_tasks: bool, **chosen: bool) -> None:
     """Open a Python shell in which `app` and each task stand under their names."""
-    _patch(eventlet=chosen["eventlet"], gevent=chosen["gevent"])
+    for library in ("eventlet", "gevent"):
+        if chosen[library]:
+            patch_for(library)
     names = namespace(context.app, with_tasks=not without_tasks)
     wanted = [name for name in ("ipython", "bpython", "python") if chosen[name]]
     for name in wanted or ("ipython", "bpython", "python"):
@@ -55,13 +59,6 @@ def namespace(app: Any, *, with_tasks: bool) -> dict[str, Any]:
             if not name.startswith(BUILTIN)
         }
     return names
-
-
-def _patch(*, eventlet: bool, gevent: bool) -> None:
-    if eventlet:
-        importlib.import_module("eventlet").monkey_patch()
-    if gevent:
-        importlib.import_module("gevent.monkey").patch_all()
 
 
 def _shells() -> dict[str, Callable[[dict[str, Any]], object]]:

@@ -7,20 +7,23 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import click
 
+from taskq import signals
 from taskq.cli.banner import banner
 from taskq.cli.context import CLIContext
 from taskq.cli.daemon import (
+    begin_again,
     daemon_options,
     fill_in,
-    is_to_detach,
+    go_where_asked,
+    held,
     refuse_root_with_pickle,
-    run_in_background,
 )
 from taskq.cli.errors import CommandError
+from taskq.cli.extending import WorkerCommand
 from taskq.cli.params import (
     AUTO,
     AUTOSCALE,
@@ -29,19 +32,16 @@ from taskq.cli.params import (
     LEVELS,
     LOG_LEVEL,
     NODE_NAME,
+    POOL,
 )
-from taskq.runtime.process import PidFile, become, parse_umask
 from taskq.wiring.nodenames import expand
+from taskq.wiring.workers import Beginning
 
-POOLS: Final = (
-    *("prefork", "threads", "solo", "asyncio"),
-    *("gevent", "eventlet", "processes", "custom"),
-)
 # What is settled before the worker is made, so that it is not told.
 OWN: Final = frozenset({"detach", "uid", "gid", "umask", "executable", "pidfile", "hostname"})
 
 
-@click.command("worker", context_settings={"ignore_unknown_options": False})
+@click.command("worker", cls=WorkerCommand)
 @click.option(
     "-n", "--hostname", type=NODE_NAME, default="celery", help="Name of the node (w1, w1@%h)."
 )
@@ -65,7 +65,7 @@ OWN: Final = frozenset({"detach", "uid", "gid", "umask", "executable", "pidfile"
 @click.option("--prefetch-multiplier", type=int, help="Messages taken ahead for each slot.")
 @click.option("--disable-prefetch", is_flag=True, help="Take a message only for a free slot.")
 @click.option("-c", "--concurrency", type=CONCURRENCY, help="Number of slots, or auto.")
-@click.option("-P", "--pool", type=click.Choice(POOLS), help="What runs tasks.")
+@click.option("-P", "--pool", type=POOL, help="What runs tasks.")
 @click.option("-E", "--task-events", "--events", is_flag=True, help="Send events, for monitors.")
 @click.option("--time-limit", type=float, help="Seconds after which a task is killed.")
 @click.option("--soft-time-limit", type=float, help="Seconds after which a task is told.")
@@ -99,32 +99,13 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     fill_in(app.conf, options, "worker")
     if options["concurrency"] == AUTO:
         options["concurrency"] = len(os.sched_getaffinity(0))
-    pidfile = PidFile(expand(options["pidfile"], node)) if options["pidfile"] else None
-    if is_to_detach(options["detach"], os.environ):
-        if not context.quiet:
-            context.echo(f"{node} starts in the background")
-        run_in_background(pidfile, options["umask"], options["executable"] or sys.executable)
-    mask = parse_umask(options["umask"])
-    if mask is not None:
-        os.umask(mask)
-    become(options["uid"], options["gid"])
+    pidfile = go_where_asked(context, options, node, detach=options["detach"])
     refuse_root_with_pickle(app.conf.accept_content or (), os.environ)
     with held(pidfile), streams_put_back():
-        code = run(app, context, options)
-    sys.exit(code)
-
-
-@contextmanager
-def held(pidfile: PidFile | None) -> Iterator[None]:
-    """Have the file while the block lasts."""
-    if pidfile is None:
-        yield
-        return
-    pidfile.acquire()
-    try:
-        yield
-    finally:
-        pidfile.release()
+        ended = run(app, context, options)
+    if ended.wants_restart:
+        begin_again(options["executable"] or sys.executable)
+    sys.exit(ended.code)
 
 
 @contextmanager
@@ -139,10 +120,37 @@ def streams_put_back() -> Iterator[None]:
         sys.stdout, sys.stderr = streams
 
 
-def run(app: Any, context: CLIContext, options: Mapping[str, Any]) -> int:
+class Ended(NamedTuple):
+    """How a worker has ended."""
+
+    code: int
+    wants_restart: bool
+
+
+def run(app: Any, context: CLIContext, options: Mapping[str, Any]) -> Ended:
     """Set up logging, make the worker, print what it is, and work until it ends."""
     node = options["hostname"]
-    logfile = expand(options["logfile"], node) if options["logfile"] else None
+    # First of all, so that a receiver may still change any setting.
+    signals.celeryd_init.send(
+        sender=node, instance=Beginning(app, node), conf=app.conf, options=dict(options)
+    )
+    set_up_log(app, context, options)
+    try:
+        worker = app.Worker(
+            hostname=node, **told(options), no_color=context.no_color, quiet=context.quiet
+        )
+    except ImportError as error:
+        raise CommandError(f"cannot make the worker: {error}") from error
+    if not context.quiet:
+        with_tasks = options["loglevel"] <= logging.INFO
+        # Not through click: sys.stdout may be a logger by now.
+        print(banner(app, worker, with_tasks=with_tasks), file=sys.__stdout__, flush=True)
+    return Ended(worker.start(), worker.wants_restart)
+
+
+def set_up_log(app: Any, context: CLIContext, options: Mapping[str, Any]) -> None:
+    """Let the log begin; raises ``CommandError`` where its file cannot be written."""
+    logfile = options["logfile"]
     try:
         app.log.setup(
             options["loglevel"],
@@ -150,19 +158,11 @@ def run(app: Any, context: CLIContext, options: Mapping[str, Any]) -> int:
             redirect_stdouts=app.conf.worker_redirect_stdouts,
             redirect_level=app.conf.worker_redirect_stdouts_level or "WARNING",
             colorize=False if context.no_color else None,
-            hostname=node,
+            hostname=options["hostname"],
         )
     except OSError as error:
-        raise CommandError(f"cannot write the log to {logfile}: {error.strerror}") from None
-    worker = app.Worker(
-        hostname=node, **told(options), no_color=context.no_color, quiet=context.quiet
-    )
-    if not context.quiet:
-        with_tasks = options["loglevel"] <= logging.INFO
-        # Not through click: sys.stdout may be a logger by now.
-        print(banner(app, worker, with_tasks=with_tasks), file=sys.__stdout__, flush=True)
-    code: int = worker.start()
-    return code
+        path = expand(logfile, options["hostname"])
+        raise CommandError(f"cannot write the log to {path}: {error.strerror}") from None
 
 
 def told(options: Mapping[str, Any]) -> dict[str, Any]:

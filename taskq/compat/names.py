@@ -30,6 +30,28 @@ _CANVAS: Final = _all(
     *("subtask", "xmap", "xstarmap"),
 )
 
+_EVENT: Final = _all("taskq.compat.objects", "event_exchange", "get_exchange") | _all(
+    "taskq.app.events.event", "Event", "group_from"
+)
+
+_COMMANDS: Final = {
+    name: f"taskq.app.control.commands.{theme}:{name}"
+    for theme, names in {
+        "cluster": ("election", "hello"),
+        "inspecting": ("clock", "conf", "ping", "report", "stats"),
+        "memory": ("memdump", "memsample", "objgraph"),
+        "pool": ("autoscale", "pool_grow", "pool_restart", "pool_shrink"),
+        "queues": ("active_queues", "add_consumer", "cancel_consumer"),
+        "revoking": ("revoke", "revoke_by_stamped_headers", "terminate"),
+        "steering": (
+            *("disable_events", "enable_events", "heartbeat", "rate_limit", "shutdown"),
+            "time_limit",
+        ),
+        "tasks": ("active", "query_task", "registered", "reserved", "revoked", "scheduled"),
+    }.items()
+    for name in names
+}
+
 MODULES: Final[Mapping[str, Module]] = MappingProxyType(
     {
         "celery": Module(
@@ -46,9 +68,15 @@ MODULES: Final[Mapping[str, Module]] = MappingProxyType(
         "celery._state": Module("taskq.current"),
         "celery.app": Module(
             names=_all("taskq.current", "app_or_default", "pop_current_task", "push_current_task")
-            | {"Celery": "taskq:TaskQ", "shared_task": "taskq:shared_task"},
+            | {
+                "Celery": "taskq:TaskQ",
+                "bugreport": "taskq.app.report:report",
+                "shared_task": "taskq:shared_task",
+            },
         ),
         "celery.app.base": Module(names={"Celery": "taskq:TaskQ"}),
+        "celery.app.control": Module("taskq.app.control"),
+        "celery.app.events": Module(names={"Events": "taskq.app.events.events:Events"}),
         "celery.app.log": Module(names=_all("taskq.app.log", "Logging", "TaskFormatter")),
         "celery.app.task": Module(
             names={"Task": "taskq.app.task:Task", "Context": "taskq.app.context:Context"}
@@ -86,10 +114,21 @@ MODULES: Final[Mapping[str, Module]] = MappingProxyType(
             names={"celery": "taskq.cli.main:taskq", "main": "taskq.cli.main:main"}
         ),
         "celery.canvas": Module("taskq.canvas"),
+        "celery.concurrency": Module("taskq.compat.concurrency"),
         "celery.contrib.testing.worker": Module("taskq.contrib.testing"),
-        "celery.events.event": Module(
-            names=_all("taskq.compat.objects", "event_exchange", "get_exchange")
+        "celery.events": Module(
+            names={
+                **_EVENT,
+                "EventDispatcher": "taskq.app.events.dispatcher:EventDispatcher",
+                "EventReceiver": "taskq.compat.events:EventReceiver",
+            }
         ),
+        "celery.events.dispatcher": Module("taskq.app.events.dispatcher"),
+        "celery.events.dumper": Module("taskq.cli.event_dump"),
+        "celery.events.event": Module(names=_EVENT),
+        "celery.events.receiver": Module(names=_all("taskq.compat.events", "EventReceiver")),
+        "celery.events.snapshot": Module("taskq.cli.camera"),
+        "celery.events.state": Module("taskq.app.events.state"),
         "celery.exceptions": Module(
             "taskq.errors",
             {
@@ -116,6 +155,15 @@ MODULES: Final[Mapping[str, Module]] = MappingProxyType(
         ),
         "celery.signals": Module("taskq.signals"),
         "celery.states": Module("taskq.states"),
+        "celery.worker": Module(),
+        "celery.worker.control": Module(
+            names={
+                **_COMMANDS,
+                **_all("taskq.app.control.panel", "Panel", "control_command", "inspect_command"),
+                **_all("taskq.app.control.panel", "nok", "ok"),
+                "controller_info_t": "taskq.app.control.panel:CommandInfo",
+            }
+        ),
         "celery.utils.dispatch": Module(names=_all("taskq.signals", "Signal")),
         "celery.utils.dispatch.signal": Module(names=_all("taskq.signals", "Signal")),
         "celery.utils.log": Module(

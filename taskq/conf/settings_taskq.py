@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from taskq.conf.kinds import INTEGER, SECONDS, Setting
+from taskq.conf.kinds import INTEGER, SECONDS, TEXT, Setting
 
 ROWS: Final = (
     Setting(
@@ -19,6 +19,18 @@ ROWS: Final = (
         INTEGER,
         20,
         "How often a message is given out before it goes to the dead-letter queue.",
+    ),
+    Setting(
+        "taskq_dead_letters_max",
+        INTEGER,
+        100_000,
+        "How many dead letters the broker keeps; of more, the oldest go first.",
+    ),
+    Setting(
+        "taskq_rate_limit_scope",
+        TEXT,
+        "worker",
+        "Whom a rate limit is for: each 'worker', as in Celery, or the whole 'cluster'.",
     ),
     Setting(
         "taskq_publish_timeout_s",

@@ -1,18 +1,22 @@
 """From a delivery to what the core remembers of it: its times, its limits, its job.
 
-Called by ``worker.py`` for each delivery.  It reads headers only; the body stays closed.
+Called by ``receiving.py`` for each delivery.  It reads headers only; the body stays closed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 from taskq.core.delivery import Entry
 from taskq.core.options import WorkerOptions
 from taskq.core.traits import TaskTraits
 from taskq.ports import Delivery, Job
+
+Limits: TypeAlias = tuple[float | None, float | None]  # hard, soft; in seconds
+NO_LIMITS: Final[Limits] = (None, None)
 
 
 class BadTimeError(ValueError):
@@ -24,50 +28,45 @@ class Admission:
 
     def __init__(self, options: WorkerOptions, traits: Callable[[str], TaskTraits | None]) -> None:
         self._options, self._traits = options, traits
+        self._limits: dict[str, Limits] = {}  # that were set at run time
 
-    def entry(self, delivery: Delivery) -> Entry:
+    def limit(self, task: str, hard_s: float | None, soft_s: float | None) -> None:
+        """Set the time limits of a task; None: as the settings say."""
+        self._limits[task] = hard_s, soft_s
+
+    def entry(self, delivery: Delivery, *, announce: bool) -> Entry:
         """Read the headers; raises ``BadTimeError``."""
         headers = delivery.message.headers
         try:
             due_s = self._instant(headers.get("eta"))
             expires_s = self._instant(headers.get("expires"))
             limits = _limits(headers.get("timelimit"))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise BadTimeError(f"bad time in the headers: {error}") from error
         traits = self._traits(str(headers.get("task")))
-        entry = Entry(delivery, self._job(delivery, traits, limits), traits)
+        if traits is not None:
+            limits = self._filled_in(traits, limits)
+            announce = announce and traits.send_events
+        entry = Entry(delivery, _job(delivery, limits, announce=announce), traits)
         entry.due_s, entry.expires_s = due_s, expires_s
         return entry
 
-    def _job(
-        self,
-        delivery: Delivery,
-        traits: TaskTraits | None,
-        limits: tuple[float | None, float | None],
-    ) -> Job:
-        message, options = delivery.message, self._options
-        hard, soft = limits
-        announce = options.events
-        if traits is not None:
-            hard = hard or traits.time_limit_s or options.time_limit_s
-            soft = soft or traits.soft_time_limit_s or options.soft_time_limit_s
-            announce = announce and traits.send_events
-        return Job(
-            delivery.tag,
-            message.headers,
-            message.body,
-            message.content_type,
-            message.content_encoding,
-            message.properties,
-            {
-                "exchange": delivery.exchange,
-                "routing_key": delivery.routing_key,
-                "priority": message.properties.get("priority"),
-                "redelivered": delivery.redelivered,
-            },
-            hard,
-            soft,
-            announce,
+    def limited_anew(self, entry: Entry) -> Job:
+        """Return the job of one that has not begun, under the limits that are in force now."""
+        assert entry.traits is not None, "a task without traits is concluded, never run"
+        said = _limits(entry.job.headers.get("timelimit"))
+        hard_s, soft_s = self._filled_in(entry.traits, said)
+        return replace(entry.job, time_limit_s=hard_s, soft_time_limit_s=soft_s)
+
+    def _filled_in(self, traits: TaskTraits, said: Limits) -> Limits:
+        """What the message does not say, who set it last says, then the task, then the worker."""
+        hard_s, soft_s = said
+        if self._limits and traits.name in self._limits:
+            told_hard_s, told_soft_s = self._limits[traits.name]
+            hard_s, soft_s = hard_s or told_hard_s, soft_s or told_soft_s
+        return (
+            hard_s or traits.time_limit_s or self._options.time_limit_s,
+            soft_s or traits.soft_time_limit_s or self._options.soft_time_limit_s,
         )
 
     def _instant(self, text: str | None) -> float | None:
@@ -79,9 +78,31 @@ class Admission:
         return moment.timestamp()
 
 
-def _limits(pair: Any) -> tuple[float | None, float | None]:
+def _job(delivery: Delivery, limits: Limits, *, announce: bool) -> Job:
+    message = delivery.message
+    return Job(
+        delivery.tag,
+        message.headers,
+        message.body,
+        message.content_type,
+        message.content_encoding,
+        message.properties,
+        {
+            "exchange": delivery.exchange,
+            "routing_key": delivery.routing_key,
+            "priority": message.properties.get("priority"),
+            "redelivered": delivery.redelivered,
+        },
+        *limits,
+        announce,
+    )
+
+
+def _limits(pair: Any) -> Limits:
     """Read ``timelimit``: hard, soft."""
     if not pair:
-        return None, None
-    hard, soft = pair
-    return (None if hard is None else float(hard)), (None if soft is None else float(soft))
+        return NO_LIMITS
+    hard_s, soft_s = pair
+    if hard_s is None and soft_s is None:
+        return NO_LIMITS
+    return (None if hard_s is None else float(hard_s)), (None if soft_s is None else float(soft_s))

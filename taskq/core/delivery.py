@@ -5,18 +5,20 @@ Whatever happens to it is an ``Event``; the table says what stage follows.  A pa
 in the table must not happen: it is refused with an error, in production too.
 
 Owned here: the stages, and what is remembered of a delivery while it is in the house.
-Not owned: when which event happens (``worker.py``), what an ending means (``outcome.py``).
+Not owned: when which event happens (the rooms of ``worker.py``), what an ending means
+(``outcome.py``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from taskq.core.traits import TaskTraits
-from taskq.ports import Delivery, Job
+from taskq.ports import Delivery, EndingKind, Job
 
 
 class Stage(IntEnum):
@@ -84,25 +86,44 @@ class ImpossibleEventError(AssertionError):
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Doom:
+    """How a task ends that does not end by itself."""
+
+    kind: EndingKind
+    reason: str
+    # for who makes the ending, and for monitors
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    dead_letter: bool = False  # its message goes there, whatever the kind says
+
+
 class Entry:
     """What the core remembers of one delivery.  Mutable, and seen by the core alone."""
 
-    __slots__ = ("claimed", "delivery", "due_s", "expires_s", "job", "slot", "stage", "traits")
+    __slots__ = (
+        "claimed",
+        "delivery",
+        "doom",
+        "due_s",
+        "expires_s",
+        "job",
+        "slot",
+        "stage",
+        "task_name",
+        "traits",
+    )
 
     def __init__(self, delivery: Delivery, job: Job, traits: TaskTraits | None) -> None:
         self.delivery = delivery
         self.job = job
+        self.task_name = str(job.headers.get("task"))  # as the message has it
         self.traits = traits  # None: no task of that name is registered
         self.stage = Stage.READY
         self.claimed = False  # the broker was told that its body may begin
         self.slot: int | None = None
+        self.doom: Doom | None = None  # what is made of it once its body does not run any more
         self.due_s: float | None = None  # POSIX time before which it must not run
         self.expires_s: float | None = None  # POSIX time after which it must not begin
-
-    @property
-    def task_name(self) -> str:
-        """The name in the message."""
-        return str(self.job.headers.get("task"))
 
     def move(self, event: Event) -> None:
         """Go to the stage that the table names."""

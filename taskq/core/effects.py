@@ -80,6 +80,32 @@ class Kill:
     signal: int
 
 
+@dataclass(frozen=True, slots=True)
+class Grow:
+    """Add slots."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shrink:
+    """Remove slots, idle ones first."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class RestartPool:
+    """Replace each slot by a new one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unpark:
+    """Let parked messages of revoked tasks come back now, so that their end can be told."""
+
+    task_ids: tuple[str, ...]
+
+
 class Level(IntEnum):
     """How loud a line in the log is; the numbers are those of ``logging``."""
 
@@ -108,6 +134,21 @@ class Emit:
 
 
 @dataclass(frozen=True, slots=True)
+class Received:
+    """Tell the program's own receivers that a task was taken in; asked for by ``Delivered``."""
+
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Tell them that a message is no task, and goes nowhere."""
+
+    reason: str
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class StopPool:
     """No job follows."""
 
@@ -122,5 +163,21 @@ class Exit:
 
 
 Effect: TypeAlias = (
-    SetPrefetch | Settle | Run | Recall | Conclude | Commit | Kill | Say | Emit | StopPool | Exit
+    SetPrefetch
+    | Settle
+    | Run
+    | Recall
+    | Conclude
+    | Commit
+    | Kill
+    | Grow
+    | Shrink
+    | RestartPool
+    | Unpark
+    | Say
+    | Emit
+    | Received
+    | Refused
+    | StopPool
+    | Exit
 )

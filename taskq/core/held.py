@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from heapq import heappop, heappush
 
+from taskq.core.rates import NEVER
 from taskq.ports import Reading
 
 
@@ -23,9 +24,9 @@ class Held:
         return len(self._due_s)
 
     @property
-    def next_s(self) -> float | None:
+    def next_s(self) -> float:
         """When to look again."""
-        return self._heap[0][0] if self._heap else None
+        return self._heap[0][0] if self._heap else NEVER
 
     def add(self, token: int, due_s: float, now: Reading) -> None:
         """Keep until a wall time."""

@@ -1,14 +1,15 @@
 """How a run ended -> what the broker is told and what the log says, as a table.
 
-Read by ``WorkerCore`` when an ``Ending`` comes in.  What is stored and what is sent travels in
-the ``Ending`` itself, made by ``app.work`` where the body ran, because only there the body of
-the message is decoded.
+Read by ``ending.py`` when an ``Ending`` comes in, and by ``losing.py`` when none will come.  What
+is stored and what is sent travels in the ``Ending`` itself, made by ``app.work`` where the body
+ran, because only there the body of the message is decoded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
@@ -60,7 +61,7 @@ OUTCOMES: Final[Mapping[EndingKind, Outcome]] = MappingProxyType(
         EndingKind.REQUEUED: Outcome(_requeue, "task requeued", Level.WARNING, "task-rejected"),
         EndingKind.TIMED_OUT: Outcome(_after_timeout, "time limit", Level.ERROR, "task-failed"),
         EndingKind.REVOKED: Outcome(_acknowledge, "task revoked", Level.INFO, "task-revoked"),
-        EndingKind.LOST: Outcome(_acknowledge, "task lost", Level.ERROR, "task-failed"),
+        EndingKind.LOST: Outcome(_after_failure, "task lost", Level.ERROR, "task-failed"),
         EndingKind.UNKNOWN: Outcome(_reject, "unknown task", Level.ERROR, "task-failed"),
         EndingKind.MALFORMED: Outcome(_reject, "malformed message", Level.ERROR),
     }
@@ -69,10 +70,44 @@ assert set(OUTCOMES) == set(EndingKind), "a kind of ending has no row"
 
 
 def verdict(kind: EndingKind, traits: TaskTraits | None, *, claimed: bool) -> Verdict:
-    """What the broker is told.  A claimed delivery can only be acknowledged."""
-    return Verdict.ACK if claimed else OUTCOMES[kind].late(traits)
+    """What the broker is told.
+
+    A claimed delivery is acknowledged, unless it has turned out to be no task: then nothing has
+    run, and somebody may want to see it.
+    """
+    if claimed and kind is not EndingKind.MALFORMED:
+        return Verdict.ACK
+    return OUTCOMES[kind].late(traits)
 
 
-def redelivers_after_loss(traits: TaskTraits, *, claimed: bool) -> bool:
-    """Whether a delivery goes back to the broker when the process that ran it is lost."""
-    return not claimed and traits.reject_on_worker_lost is not False
+class AfterLoss(Enum):
+    """What becomes of a task whose body had begun in a process that is lost."""
+
+    REDELIVER = 1  # the broker gives it out again
+    CONCLUDE = 2  # that was its end, or ``app.work`` tries it again as a retry
+
+
+# By: the broker was told that the body begins (early ack), ``reject_on_worker_lost``,
+# ``retry_on_worker_lost``.
+AFTER_LOSS: Final[Mapping[tuple[bool, bool | None, bool], AfterLoss]] = MappingProxyType(
+    {
+        # A claimed message is never given out again.
+        **{
+            (True, reject, retry): AfterLoss.CONCLUDE
+            for reject in (None, False, True)
+            for retry in (False, True)
+        },
+        (False, None, False): AfterLoss.REDELIVER,  # late acks mean it
+        (False, None, True): AfterLoss.CONCLUDE,  # a retry was asked for, and is counted
+        (False, False, False): AfterLoss.CONCLUDE,
+        (False, False, True): AfterLoss.CONCLUDE,
+        (False, True, False): AfterLoss.REDELIVER,
+        (False, True, True): AfterLoss.REDELIVER,
+    }
+)
+
+
+def after_loss(traits: TaskTraits, *, claimed: bool) -> AfterLoss:
+    """What becomes of a task whose process is lost."""
+    said = traits.reject_on_worker_lost
+    return AFTER_LOSS[claimed, said if said is None else bool(said), traits.retry_on_worker_lost]

@@ -35,6 +35,10 @@ class Pace:
         else:
             self._by_task[task] = known + (runtime_s - known) * EASE
 
+    def forget(self, task: str) -> None:
+        """How long it took counts no longer."""
+        self._by_task.pop(task, None)
+
     def expect_s(self, task: str) -> float:
         """How long a run may take; a task that never ran may take for ever."""
         return self._by_task.get(task, float("inf"))
@@ -51,14 +55,12 @@ class Pace:
         return 1 << (int(wanted).bit_length() - 1) if wanted >= 1 else 0
 
 
-def prefetch_count(*, slots: int, multiplier: int, held: int, ahead: int, exact: bool) -> int:
+def prefetch_count(*, slots: int, multiplier: int, held: int, ahead: int, orphans: int = 0) -> int:
     """How many deliveries may be open at once; 0 means any number.
 
-    ``held`` ones wait for their time and must not keep others out.  ``exact`` is ``-O fair`` and
-    ``worker_disable_prefetch``: no more than can run.
+    ``held`` ones wait for their time and must not keep others out.  ``orphans`` still run, though
+    the broker counts them no longer.
     """
-    if exact:
-        return max(slots, 1) + held
     if multiplier == 0:
         return 0
-    return max(slots * multiplier, slots * ahead, 1) + held
+    return max(slots * multiplier - orphans, slots * ahead - orphans, 1) + held

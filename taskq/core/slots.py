@@ -1,8 +1,8 @@
 """One slot of the pool as the core sees it: what it was given, and whether it hangs.
 
-``worker.py`` is the only caller; it tells a slot of each job and of the time.  Owned here: the
-expected load of a slot, and the moment at which its batch is worth recalling.  Not owned: which
-slot gets what, and whether there is another one for what comes back.
+The rooms of a worker tell a slot of each job and of the time.  Owned here: the expected load of a
+slot, and the moment at which its batch is worth recalling.  Not owned: which slot gets what, and
+whether there is another one for what comes back.
 
 A batch is a bet that its tasks are short.  Where one of them is not (a cache miss), those behind
 it wait though other slots may be idle, so the bet is called off: the slot is asked to give back
@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from taskq.ports import Reading
+
 # A job that is out for so much longer than it was expected to take holds up those behind it.
 # Long against a hiccup of the machine and against the 50 ms after which a pool looks for endings
 # that wait in a child, short for whoever waits for a result.
@@ -22,20 +24,30 @@ PATIENCE_S: Final = 0.25
 class Slot:
     """One place where a body runs, and what it was given."""
 
-    __slots__ = ("_answered_s", "_since_s", "load_s", "number", "pid", "recalling", "tokens")
+    __slots__ = (
+        "_answered_s",
+        "killed_by",
+        "load_s",
+        "number",
+        "pid",
+        "recalling",
+        "since_s",
+        "tokens",
+    )
 
     def __init__(self, number: int, pid: int) -> None:
         self.number, self.pid = number, pid
         self.tokens: dict[int, float] = {}  # token -> seconds it was expected to take; in order
         self.load_s = 0.0
         self.recalling = False  # it was asked to give back, and has not answered
-        self._since_s = 0.0  # when its oldest job became its oldest
+        self.killed_by: int | None = None  # the signal that is to end its oldest job
+        self.since_s = 0.0  # when its oldest job became its oldest
         self._answered_s = float("-inf")  # when it last answered
 
     def add(self, token: int, expected_s: float, now_s: float) -> None:
         """It was given a job."""
         if not self.tokens:
-            self._since_s = now_s
+            self.since_s = now_s
         self.tokens[token] = expected_s
         self.load_s += expected_s
 
@@ -44,7 +56,8 @@ class Slot:
         if token not in self.tokens:
             return
         if token == self.oldest:
-            self._since_s = now_s
+            self.since_s = now_s
+            self.killed_by = None
         expected_s = self.tokens.pop(token)
         self.load_s = self.load_s - expected_s if self.tokens else 0.0
 
@@ -60,13 +73,18 @@ class Slot:
 
     def out_s(self, now_s: float) -> float:
         """For how long its oldest job has been that."""
-        return now_s - self._since_s
+        return now_s - self.since_s
+
+    def started(self, now: Reading) -> Reading:
+        """Since when its oldest job has been that."""
+        return Reading(now.wall_s - self.out_s(now.elapsed_s), self.since_s)
 
     def takes(self, budget_s: float, now_s: float) -> bool:
         """Whether it may be given more."""
         return (
             self.load_s < budget_s
             and not self.recalling
+            and self.killed_by is None
             and (not self.tokens or now_s < self._overdue_at_s)
         )
 
@@ -83,4 +101,4 @@ class Slot:
 
     @property
     def _overdue_at_s(self) -> float:
-        return self._since_s + self.tokens[self.oldest] + PATIENCE_S
+        return self.since_s + self.tokens[self.oldest] + PATIENCE_S

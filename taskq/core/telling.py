@@ -11,30 +11,35 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from taskq.core.delivery import Entry
-from taskq.core.effects import Effect, Emit, Level, Say
+from taskq.core.effects import Effect, Emit, Level, Received, Say
 from taskq.core.options import WorkerOptions
 from taskq.core.outcome import OUTCOMES
-from taskq.ports import Ending
+from taskq.ports import EMPTY, Ending, Reading
 
 
-def _succeeded(ending: Ending) -> dict[str, Any]:
+def _succeeded(_: Entry, ending: Ending) -> dict[str, Any]:
     return {"result": ending.summary, "runtime": ending.runtime_s}
 
 
-def _failed(ending: Ending) -> dict[str, Any]:
+def _failed(_: Entry, ending: Ending) -> dict[str, Any]:
     return {"exception": ending.summary, "traceback": ending.traceback}
 
 
-def _rejected(ending: Ending) -> dict[str, Any]:
+def _rejected(_: Entry, ending: Ending) -> dict[str, Any]:
     return {"requeue": ending.kind.name == "REQUEUED"}
 
 
-def _revoked(ending: Ending) -> dict[str, Any]:
-    return {"terminated": False, "signum": None, "expired": "expired" in ending.summary}
+def _revoked(entry: Entry, _: Ending) -> dict[str, Any]:
+    detail = EMPTY if entry.doom is None else entry.doom.detail
+    return {
+        "terminated": bool(detail.get("terminated")),
+        "signum": detail.get("signum"),
+        "expired": bool(detail.get("expired")),
+    }
 
 
 # What each event of an ending says beside the id.
-FIELDS: Final[Mapping[str, Callable[[Ending], dict[str, Any]]]] = MappingProxyType(
+FIELDS: Final[Mapping[str, Callable[[Entry, Ending], dict[str, Any]]]] = MappingProxyType(
     {
         "task-succeeded": _succeeded,
         "task-failed": _failed,
@@ -49,7 +54,9 @@ class Teller:
     """Makes ``Say`` and ``Emit``."""
 
     def __init__(self, options: WorkerOptions) -> None:
-        self._narrate, self._events = options.narrate, options.events
+        self._narrate = options.narrate
+        self.events = options.events  # monitors are told of each task
+        self.heard = False  # and so are receivers in this program
 
     def received(self, entry: Entry, effects: list[Effect]) -> None:
         """A message has come."""
@@ -70,6 +77,24 @@ class Teller:
                 "expires": headers.get("expires"),
             }
             effects.append(Emit("task-received", said))
+        if self.heard:
+            effects.append(Received(entry.job))
+
+    def parked(self, entry: Entry, due_s: float, effects: list[Effect]) -> None:
+        """The broker is asked to keep it until its time; monitors hear of it when it has come."""
+        if self._narrate:
+            headers = entry.job.headers
+            until = headers.get("eta") or Reading(due_s, 0.0).wall.isoformat(timespec="seconds")
+            facts = {"name": entry.task_name, "id": headers.get("id"), "until": until}
+            effects.append(Say(Level.INFO, "task parked", facts))
+
+    def redelivered(self, entry: Entry, reason: str, effects: list[Effect]) -> None:
+        """Its process is lost, and its message goes back to the broker."""
+        task_id = entry.job.headers.get("id")
+        facts = {"name": entry.task_name, "id": task_id, "reason": reason}
+        effects.append(Say(Level.ERROR, "worker lost, redelivered", facts))
+        if self._wants_events(entry):
+            effects.append(Emit("task-rejected", {"uuid": task_id, "requeue": True}))
 
     def started(self, entry: Entry, effects: list[Effect]) -> None:
         """Its body begins."""
@@ -83,7 +108,7 @@ class Teller:
             outcome.line, Level.INFO if ending.expected else outcome.level, entry, ending, effects
         )
         if outcome.event is not None and self._wants_events(entry):
-            said = {"uuid": entry.job.headers.get("id"), **FIELDS[outcome.event](ending)}
+            said = {"uuid": entry.job.headers.get("id"), **FIELDS[outcome.event](entry, ending)}
             effects.append(Emit(outcome.event, said))
 
     def refused(self, entry: Entry, ending: Ending, effects: list[Effect]) -> None:
@@ -91,7 +116,7 @@ class Teller:
         self._say("late result refused", Level.WARNING, entry, ending, effects)
 
     def _wants_events(self, entry: Entry) -> bool:
-        return self._events and (entry.traits is None or entry.traits.send_events)
+        return self.events and (entry.traits is None or entry.traits.send_events)
 
     def _say(
         self, line: str, level: Level, entry: Entry, ending: Ending, effects: list[Effect]
@@ -101,6 +126,7 @@ class Teller:
         facts = {
             "name": entry.task_name,
             "id": entry.job.headers.get("id"),
+            "limit_s": entry.job.time_limit_s,
             "runtime_s": ending.runtime_s,
             "summary": ending.summary,
             "traceback": "" if ending.expected else ending.traceback,

@@ -68,16 +68,31 @@ def read_command(body: Any) -> Command:
     """Read the body of a command."""
     if not isinstance(body, Mapping) or not isinstance(body.get("method"), str):
         raise DecodeError(f"not a command, it has no 'method': {type(body).__name__}")
-    reply_to = body.get("reply_to")
     return Command(
         method=body["method"],
-        arguments=body.get("arguments") or {},
-        destination=body.get("destination"),
-        pattern=body.get("pattern"),
-        matcher=body.get("matcher"),
-        ticket=body.get("ticket"),
-        reply_to=ReplyAddress(reply_to["exchange"], reply_to["routing_key"]) if reply_to else None,
+        arguments=_read(body, "arguments", Mapping) or {},
+        destination=_read(body, "destination", (list, tuple)),
+        pattern=_read(body, "pattern", str),
+        matcher=_read(body, "matcher", str),
+        ticket=_read(body, "ticket", str),
+        reply_to=_address(_read(body, "reply_to", Mapping)),
     )
+
+
+def _read(body: Mapping[str, Any], name: str, kind: Any) -> Any:
+    value = body.get(name)
+    if value is not None and not isinstance(value, kind):
+        raise DecodeError(f"not a command, its {name!r} is of the type {type(value).__name__}")
+    return value
+
+
+def _address(reply_to: Mapping[str, Any] | None) -> ReplyAddress | None:
+    if not reply_to:
+        return None
+    exchange, key = (_read(reply_to, name, str) for name in ("exchange", "routing_key"))
+    if key is None:
+        raise DecodeError("not a command, its 'reply_to' names no routing key")
+    return ReplyAddress(exchange or "", key)
 
 
 def reply_body(node: str, reply: Any) -> dict[str, Any]:
@@ -85,7 +100,7 @@ def reply_body(node: str, reply: Any) -> dict[str, Any]:
     return {node: reply}
 
 
-def reply_headers(ticket: str, clock: int) -> dict[str, Any]:
+def reply_headers(ticket: str | None, clock: int) -> dict[str, Any]:
     """Build its headers."""
     return {"ticket": ticket, "clock": clock}
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any, Final
 
 from taskq.errors import DecodeError
@@ -64,9 +65,16 @@ def _read(body: Any) -> Event:
     return Event(
         type=body["type"],
         hostname=str(body.get("hostname")),
-        timestamp=body.get("timestamp") or 0.0,
-        clock=body.get("clock") or 0,
-        pid=body.get("pid"),
-        utcoffset=body.get("utcoffset") or 0.0,
+        timestamp=_number(body.get("timestamp"), 0.0),
+        clock=int(_number(body.get("clock"), 0)),
+        pid=None if body.get("pid") is None else int(_number(body["pid"], 0)),
+        utcoffset=_number(body.get("utcoffset"), 0.0),
         fields={name: value for name, value in body.items() if name not in _FRAME},
     )
+
+
+def _number(value: Any, default: float) -> float:
+    """Return a number; the default where a stranger says something else."""
+    if type(value) not in (int, float):
+        return default
+    return value if isfinite(value) else default

@@ -3,16 +3,20 @@
 A worker stores ``exception_data`` of what a body raised; who reads a result gets an exception back
 with ``exception_from``.  No class is ever imported or looked for because data names it: the caller
 hands in the function that finds classes, and what it does not find is a ``RemoteError`` under the
-same name.  Nothing is pickled here.
+same name.  Nor is a constructor that somebody has written called with what data says: the class
+stays, so that it can be caught, and what the constructor would have done is not done.  Nothing is
+pickled here.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import date, datetime, time
 from decimal import Decimal
 from functools import lru_cache
+from types import FunctionType
 from typing import Any, Final, TypeAlias
 
 from taskq import errors
@@ -27,11 +31,17 @@ FindClass: TypeAlias = Callable[[str, str], Any]  # module, name -> class, or No
 _OUR_MODULE: Final = "taskq.errors"
 _WIRE_MODULE: Final = "celery.exceptions"
 _CODEC_MODULE: Final = "kombu.exceptions"
+# Where Celery's own workers have found some of them.
+_POOL_MODULE: Final = "billiard.exceptions"
 _CODEC_ERRORS: Final = frozenset({"ContentDisallowed", "DecodeError", "EncodeError"})
 _OUR_OWN: Final = frozenset(
     {"BrokerLostError", "RemoteError", "TaskqError", "TaskqWarning", "UnknownSettingError"}
     | {"UnknownSettingWarning", "WrongSettingError"}
 )
+_FOREIGN_MODULES: Final = frozenset({_WIRE_MODULE, _CODEC_MODULE, _POOL_MODULE})
+# Whose constructors may be called with what data says: they keep it, and do nothing else.
+_TRUSTED_MODULES: Final = frozenset({"builtins", _OUR_MODULE})
+_CONSTRUCTORS: Final = ("__init__", "__new__")
 _DEEPEST: Final = 32  # nesting of one argument; deeper ones become their repr
 
 _ATOMS: Final = (str, int, float, type(None), bytes, datetime, date, time, Decimal)
@@ -89,8 +99,8 @@ def loaded_class(module: str, name: str) -> Any:
 def exception_from(data: Any, find_class: FindClass = loaded_class) -> BaseException:
     """Make an exception of what ``exception_data`` (or Celery) wrote.
 
-    The class is used only if ``find_class`` returns one that derives from ``BaseException``; else,
-    and where its constructor refuses the stored arguments, see ``_bare`` and ``RemoteError``.
+    The class is used only if ``find_class`` returns one that derives from ``BaseException``; what
+    cannot be made of it, or not be shown, is a ``RemoteError`` of its name.
     """
     if isinstance(data, BaseException):  # from a store that pickles
         return data
@@ -101,17 +111,17 @@ def exception_from(data: Any, find_class: FindClass = loaded_class) -> BaseExcep
     if not (isinstance(found, type) and issubclass(found, BaseException)):
         return _stand_in(module, name, args)
     try:
-        made: Any = found(*args)
-    except Exception:  # noqa: BLE001 - a user's constructor may raise anything
-        return _bare(found, args)
-    # ``__new__`` may return anything at all.
-    return made if isinstance(made, BaseException) else _stand_in(module, name, args)
+        made = _made(found, args)
+        str(made)  # it may miss what its constructor was to set
+    except Exception:  # noqa: BLE001 - classes may refuse anything, and raise anything
+        return _stand_in(module, name, args)
+    return made
 
 
 def _facts(data: Mapping[str, Any]) -> tuple[str, str, tuple[Any, ...]]:
     name = str(data.get("exc_type") or "Exception")
     module = str(data.get("exc_module") or "builtins")
-    if module in (_WIRE_MODULE, _CODEC_MODULE) and hasattr(errors, name):
+    if module in _FOREIGN_MODULES and hasattr(errors, name):
         module = _OUR_MODULE
     message = data.get("exc_message")
     if isinstance(message, list | tuple):
@@ -119,12 +129,41 @@ def _facts(data: Mapping[str, Any]) -> tuple[str, str, tuple[Any, ...]]:
     return module, name, () if message is None else (message,)
 
 
+def _made(kind: type[BaseException], args: tuple[Any, ...]) -> BaseException:
+    if all(_defines(kind, name).__module__ in _TRUSTED_MODULES for name in _CONSTRUCTORS):
+        with suppress(TypeError):  # its arguments were others
+            return kind(*args)
+    return _bare(kind, args)
+
+
+def _defines(kind: type, name: str) -> type:
+    """Return the class from which a class has an attribute."""
+    return next(each for each in kind.__mro__ if name in vars(each))
+
+
 def _bare(kind: type[BaseException], args: tuple[Any, ...]) -> BaseException:
-    """Make an exception without its own constructor, which did not take these arguments."""
+    """Make an exception without a constructor of its own."""
     base = next(each for each in kind.__mro__ if each.__module__ == "builtins")
     made: BaseException = base.__new__(kind, *args)
     made.args = args
+    vars(made).update(_likely_attributes(kind, args))
     return made
+
+
+def _likely_attributes(kind: type, args: tuple[Any, ...]) -> Mapping[str, Any]:
+    """Guess what its constructor would have kept: its parameters, under their names.
+
+    Programs ask for them (``error.code``).  Nothing is called to find out.
+    """
+    function = vars(_defines(kind, "__init__"))["__init__"]
+    if not isinstance(function, FunctionType):
+        return {}
+    names = function.__code__.co_varnames[1 : function.__code__.co_argcount]
+    defaults = function.__defaults__ or ()
+    if not len(names) - len(defaults) <= len(args) <= len(names):
+        return {}
+    missing = len(names) - len(args)
+    return dict(zip(names, (*args, *defaults[len(defaults) - missing :]), strict=True))
 
 
 def _stand_in(module: str, name: str, args: tuple[Any, ...]) -> RemoteError:

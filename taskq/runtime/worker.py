@@ -7,34 +7,37 @@ any of it means (``core``), how an effect is carried out (``perform.py``).
 
 from __future__ import annotations
 
-import selectors
-import signal
-import socket
+import os
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 from taskq import signals
 from taskq.app.app import App
+from taskq.app.cluster.presence import Presence
 from taskq.app.drive import Drive
 from taskq.app.events import EventSender
 from taskq.app.log import get_logger, say
 from taskq.app.perform import Performer
 from taskq.app.work import Work
 from taskq.core.effects import Level, Say
-from taskq.core.inputs import Connected, Stop
+from taskq.core.inputs import Input, Revoked, Stop, StopAsked
 from taskq.core.options import WorkerOptions
 from taskq.core.worker import WorkerCore
 from taskq.errors import OperationalError
-from taskq.ports import Intake, Pool, QueueSpec
-from taskq.runtime.heart import Heart
+from taskq.ports import Intake, Pool, Revocation
+from taskq.runtime.debugger import set_trace
+from taskq.runtime.os_signals import callbacks
 from taskq.runtime.process import signals_to
+from taskq.runtime.statefile import Kept, StateFile
+from taskq.runtime.waiter import Waiter
 
 # The longest that the loop sleeps when it waits for nothing in particular.
 IDLE_S: Final = 5.0
+# How often the state file is written at most.
+SAVE_EVERY_S: Final = 1.0
 # Pauses between attempts to connect: each a little longer, none longer than this.
 BACKOFF_STEP_S: Final = 0.5
 BACKOFF_MAX_S: Final = 10.0
@@ -53,16 +56,13 @@ class Reconnecting:
 class WorkerPlan:
     """All that a worker is told; ``wiring`` makes it of settings and command line."""
 
-    hostname: str
-    concurrency: int
-    pool_name: str
-    queues: tuple[QueueSpec, ...]
+    presence: Presence
     options: WorkerOptions
     reconnecting: Reconnecting
     purge: bool = False
     # Bodies run in the thread of the loop: nobody looks after the broker meanwhile.
     blocks: bool = False
-    heartbeat_s: float | None = None  # None: monitors are not told that the worker is there
+    state_file: str | None = None  # keeps revocations between two lives
 
 
 class Worker:
@@ -73,47 +73,39 @@ class Worker:
         app: App,
         plan: WorkerPlan,
         *,
-        make_pool: Callable[[Callable[[], None]], Pool],
+        make_pool: Callable[[Callable[[int], None]], Pool],
     ) -> None:
         self.app, self.plan = app, plan
-        self.hostname, self.concurrency = plan.hostname, plan.concurrency
-        self.pool_name, self.queues = plan.pool_name, plan.queues
+        presence = plan.presence
+        self.hostname, self.concurrency = presence.hostname, presence.concurrency
+        self.pool_name, self.queues = presence.pool_name, presence.queues
+        self.task_events = plan.options.events  # whether it begins by telling monitors of tasks
         self._make_pool = make_pool
         self._log: Final = get_logger("taskq.worker")
-        self._stops_before: list[Stop] = []  # asked for before there was a broker
+        self._asked_before: list[Input] = []  # before there was a broker
         self._asked_to_stop = False
         self._gave_up_on_broker = False
-        self._interrupts = 0
+        self.wants_restart = False  # whoever started it begins it anew when it has ended
+        self._saved: tuple[Revocation, ...] = ()
+        self._save_at_s = 0.0
+        self._state_file = None if plan.state_file is None else StateFile(plan.state_file)
         self._intake: Intake | None = None
         self._drive: Drive | None = None
-        self._nudge_out, self._nudge_in = socket.socketpair()
-        for end in (self._nudge_out, self._nudge_in):
-            end.setblocking(False)
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(self._nudge_out, selectors.EVENT_READ)
-        self._registered: set[int] = set()
+        self._waiter = Waiter()
 
     # -- what others call ----------------------------------------------------------------------
 
     def start(self) -> int:
         """Work until told to stop; returns the exit code.
 
-        In the main thread signals are told to the worker: TERM and the first INT ask for a warm
-        stop, QUIT and the second INT for a cold one.
+        In the main thread signals are told to the worker: ``os_signals.py`` has the table.
         """
         if threading.current_thread() is not threading.main_thread():
             return self._work()
-        asked: dict[int, Callable[[], None]] = {
-            signal.SIGTERM: self.stop,
-            signal.SIGINT: self._interrupted,
-            signal.SIGQUIT: lambda: self.stop(Stop.COLD),
-        }
-        with signals_to(asked):
+        soft = self.plan.options.soft_shutdown_s > 0
+        told = callbacks(self, soft=soft, environment=os.environ, debug=set_trace)
+        with signals_to(told):
             return self._work()
-
-    def _interrupted(self) -> None:
-        self.stop(Stop.COLD if self._interrupts else Stop.WARM)
-        self._interrupts += 1
 
     def _work(self) -> int:
         signals.worker_init.send(sender=self)
@@ -121,25 +113,29 @@ class Worker:
         if intake is None:
             return 1
         self._intake = intake
-        self._pool = self._make_pool(self._close_loop)
+        self._pool = self._make_pool(self._begin_child)
         self._drive = self._make_drive(intake)
-        for how in self._stops_before:
-            self._drive.ask_to_stop(how)
+        for asked in self._asked_before:
+            self._drive.ask(asked)
         try:
             return self._loop(intake)
         finally:
             self._close(intake)
 
+    def _begin_child(self, index: int) -> None:
+        """In a new child of the pool: close what belongs to the loop, and begin its own log."""
+        self._waiter.close()
+        self.app.log.begin_child(self.hostname, index)
+
     def _make_drive(self, intake: Intake) -> Drive:
         work = Work(self.app, self.hostname)
-        monitors = EventSender(self.app, self.hostname)
-        self._heart = Heart(monitors, self.plan.heartbeat_s)
         performer = Performer(
+            broker=self.app.ports.broker,
             intake=intake,
             pool=self._pool,
             store=self.app.ports.store,
             work=work,
-            monitors=monitors,
+            monitors=EventSender(self.app, self.hostname),
             say=partial(say, self._log),
         )
         self._pool.start(self.concurrency, work)
@@ -150,30 +146,42 @@ class Worker:
             intake=intake,
             pool=self._pool,
             clock=self.app.ports.clock,
+            presence=self.plan.presence,
         )
 
-    def stop(self, how: Stop = Stop.WARM) -> None:
+    def stop(self, how: Stop = Stop.WARM, *, exit_code: int = 0, signal_name: str = "") -> None:
         """Ask the worker to end; may be called from a signal handler or another thread."""
         self._asked_to_stop = True
+        signals.worker_shutting_down.send(
+            sender=self.hostname, sig=signal_name, how=how.name.capitalize(), exitcode=exit_code
+        )
+        self.ask(StopAsked(how, exit_code))
+
+    def restart(self) -> None:
+        """Ask the worker to end warm; whoever started it then begins it anew."""
+        self.wants_restart = True
+        self.stop(signal_name="SIGHUP")
+
+    def ask(self, asked: Input) -> None:
+        """Tell the core at the next turn; may be called from where ``stop`` may."""
         if self._drive is None:
-            self._stops_before.append(how)
+            self._asked_before.append(asked)
         else:
-            self._drive.ask_to_stop(how)
-        # The byte wakes the loop; when the buffer is full it is awake already.
-        with suppress(BlockingIOError):
-            self._nudge_in.send(b"!")
+            self._drive.ask(asked)
+        self._waiter.nudge()
 
     # -- the loop ------------------------------------------------------------------------------
 
     def _loop(self, intake: Intake) -> int:
-        drive, clock = self._drive, self.app.ports.clock
+        drive = self._drive
         assert drive is not None
-        self._do(intake, partial(drive.tell, Connected()))
+        self._remember(drive)
+        self._do(intake, drive.connected)
         self._announce_ready()
         while drive.exit_code is None and not self._gave_up_on_broker:
-            self._wait(self._patience(intake, drive))
-            self._do(intake, drive.turn)
-            self._beat(drive, clock.read().elapsed_s)
+            readable = self._waiter.wait(self._patience(drive), drive.watched)
+            self._do(intake, partial(drive.turn, readable))
+            self._keep_state(drive)
         return drive.exit_code or int(self._gave_up_on_broker)
 
     def _do(self, intake: Intake, deed: Callable[[], object]) -> None:
@@ -183,43 +191,35 @@ class Worker:
         except OperationalError as error:
             self._recover(intake, error)
 
-    def _beat(self, drive: Drive, now_s: float) -> None:
-        due_s = self._heart.beat_at_s
-        if due_s is not None and due_s <= now_s:
-            core = drive.core
-            self._heart.beat(now_s, active=len(core.active), processed=core.processed)
+    def _patience(self, drive: Drive) -> float:
+        waits = [IDLE_S]
+        if drive.wake_at_s is not None:
+            waits.append(drive.wake_at_s - self.app.ports.clock.read().elapsed_s)
+        if drive.poll_s is not None:
+            waits.append(drive.poll_s)
+        return max(0.0, min(waits))
 
-    def _patience(self, intake: Intake, drive: Drive) -> float:
-        now_s = self.app.ports.clock.read().elapsed_s
-        timers = (drive.core.wake_at, drive.renew_at_s, self._heart.beat_at_s)
-        moments = [at - now_s for at in timers if at is not None]
-        taking_s = intake.poll_s if drive.core.takes else None
-        polls = [seconds for seconds in (self._pool.poll_s, taking_s) if seconds is not None]
-        return max(0.0, min([IDLE_S, *moments, *polls]))
+    # -- what outlives it ----------------------------------------------------------------------
 
-    def _wait(self, seconds: float) -> None:
-        self._watch()
-        self._selector.select(seconds)
-        self._hear_nudge()
-
-    def _hear_nudge(self) -> None:
-        with suppress(BlockingIOError):
-            self._nudge_out.recv(4096)
-
-    def _watch(self) -> None:
-        """Keep the selector on what intake and pool want watched now."""
-        assert self._intake is not None
-        assert self._drive is not None
-        wanted = set(self._pool.watched)
-        if self._drive.core.takes:
-            wanted.update(self._intake.watched)
-        if wanted == self._registered:
+    def _remember(self, drive: Drive) -> None:
+        """Take up what the state file kept of an earlier life."""
+        if self._state_file is None:
             return
-        for fd in self._registered - wanted:
-            self._selector.unregister(fd)
-        for fd in wanted - self._registered:
-            self._selector.register(fd, selectors.EVENT_READ)
-        self._registered = wanted
+        kept = self._state_file.load()
+        self.app.clock.adjust(kept.clock)
+        if kept.revocations:
+            drive.tell(Revoked(kept.revocations))
+        self._saved = drive.core.revocations
+
+    def _keep_state(self, drive: Drive, *, at_once: bool = False) -> None:
+        """Write what is new, now and then."""
+        now_s = self.app.ports.clock.read().elapsed_s
+        if self._state_file is None or (now_s < self._save_at_s and not at_once):
+            return
+        self._save_at_s = now_s + SAVE_EVERY_S
+        if drive.core.revocations is not self._saved:
+            self._saved = drive.core.revocations
+            self._state_file.save(Kept(self._saved, self.app.clock.value))
 
     # -- connecting ----------------------------------------------------------------------------
 
@@ -245,7 +245,6 @@ class Worker:
     def _recover(self, intake: Intake, error: OperationalError) -> None:
         """The broker (or the store) is lost: get it back, then go on where it broke off."""
         self._say(Level.ERROR, "broker lost", error=str(error))
-        self._forget_watched()
         assert self._drive is not None
         attempt = 0
         while True:
@@ -282,37 +281,24 @@ class Worker:
             most=self.plan.reconnecting.max_attempts or "unlimited",
         )
         # A stop that is asked for meanwhile ends the pause.
-        self._selector.select(pause_s)
-        self._hear_nudge()
-
-    def _forget_watched(self) -> None:
-        for fd in self._registered:
-            with suppress(KeyError, ValueError, OSError):
-                self._selector.unregister(fd)
-        self._registered = set()
+        self._waiter.wait(pause_s)
 
     # -- the rest ------------------------------------------------------------------------------
 
     def _announce_ready(self) -> None:
-        self._heart.online(self.app.ports.clock.read().elapsed_s)
         self._say(Level.INFO, "ready", hostname=self.hostname)
         signals.worker_ready.send(sender=self)
 
     def _close(self, intake: Intake) -> None:
         assert self._drive is not None
-        self._heart.offline(processed=self._drive.core.processed)
         signals.worker_shutdown.send(sender=self)
+        self._keep_state(self._drive, at_once=True)
+        self._drive.close()
         try:
             intake.close()
         except OperationalError as error:
             self._say(Level.ERROR, "not handed back", error=str(error))
-        self._close_loop()
-
-    def _close_loop(self) -> None:
-        """Close what belongs to the loop: at its end, or in a child, which has no use for it."""
-        self._selector.close()
-        self._nudge_in.close()
-        self._nudge_out.close()
+        self._waiter.close()
 
     def _say(self, level: Level, what: str, **facts: Any) -> None:
         say(self._log, Say(level, what, facts))

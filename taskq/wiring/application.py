@@ -15,7 +15,6 @@ from taskq.adapters.clock import SystemClock
 from taskq.adapters.randomness import SystemRandomness
 from taskq.app.app import App
 from taskq.app.configuring import CONFIG_VARIABLES
-from taskq.app.log import Logging
 from taskq.ports import Place, Ports
 from taskq.runtime.worker import Worker
 from taskq.wiring.brokers import Ground, broker_urls, make_broker
@@ -34,6 +33,7 @@ class TaskQ(App):
             SystemRandomness(),
             Place(socket.gethostname(), os.getpid()),
             KombuCodec(),
+            self._is_late,
         )
         broker = make_broker(self.conf, ground)
         store, broker = make_store(self.conf, ground, broker, lambda: self.thread_oid)
@@ -46,16 +46,16 @@ class TaskQ(App):
             store=store,
         )
 
+    def _is_late(self, name: str) -> bool:
+        """Whether a task may have begun though its message was never acknowledged."""
+        traits = self.traits(name)
+        return traits is not None and traits.acks_late
+
     def Worker(self, **told: Any) -> Worker:  # noqa: N802 - Celery's name
         """Make a worker of this app; ``start()`` works until it is told to stop."""
         return make_worker(self, **told)
 
     WorkController = Worker
-
-    @cached_property
-    def log(self) -> Logging:
-        """Logging, as the settings say."""
-        return Logging(self)
 
     # -- what programs know of kombu --------------------------------------------------------------
 

@@ -27,6 +27,8 @@ class Ground:
     randomness: Randomness
     place: Place
     codec: Codec
+    # Whether a task, by its name, acknowledges late; None: any may.
+    is_late: Callable[[str], bool] | None = None
 
 
 def make_broker(conf: Any, ground: Ground) -> Broker:
@@ -90,7 +92,7 @@ def _one_redis(conf: Any, urls: Sequence[str], ground: Ground) -> Broker:
         ssl=conf.broker_use_ssl or None,
         socket_connect_timeout=conf.broker_connection_timeout,
         lease_s=conf.taskq_lease_s,
-        delivery_limit=conf.taskq_delivery_limit,
+        dead_letters_max=conf.taskq_dead_letters_max,
     )
     return broker
 
@@ -115,7 +117,7 @@ def kombu_broker(conf: Any, urls: Sequence[str], ground: Ground) -> Broker:
     read_urls = read.split(";") if isinstance(read, str) else read
     for url in _kombus(urls):
         _check_installed(url)
-    broker: Broker = load("taskq.adapters.broker.kombu:KombuBroker")(
+    broker: Broker = load("taskq.adapters.broker.kombu_rabbit:kombu_broker")(
         _kombus(urls),
         clock=ground.clock,
         randomness=ground.randomness,
@@ -130,6 +132,9 @@ def kombu_broker(conf: Any, urls: Sequence[str], ground: Ground) -> Broker:
         pool_limit=conf.broker_pool_limit,
         connect_timeout=conf.broker_connection_timeout,
         failover_strategy=conf.broker_failover_strategy,
+        dead_letters_max=conf.taskq_dead_letters_max,
+        delay_queue_type=conf.broker_native_delayed_delivery_queue_type,
+        is_late=ground.is_late,
     )
     return broker
 

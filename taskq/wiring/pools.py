@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,8 +10,14 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from taskq.errors import ImproperlyConfigured
-from taskq.ports import Clock, Pool
+from taskq.ports import EMPTY, Clock, Pool
 from taskq.wiring.loading import UnknownNameError, is_path, load
+from taskq.wiring.patching import is_patched_for, require
+
+log = logging.getLogger("taskq.worker")
+
+# How many names a warning lists.
+SHOWN_TASKS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +27,7 @@ class PoolRow:
     path: str
     processes: bool = False  # its bodies run in processes of their own, which can be recycled
     single: bool = False  # it has one slot, whatever the concurrency
+    patches: str = ""  # the library whose patches have to be there; see ``patching.py``
 
 
 PREFORK: Final = PoolRow("taskq.adapters.pools.prefork:PreforkPool", processes=True)
@@ -30,10 +38,10 @@ POOLS: Final[Mapping[str, PoolRow]] = MappingProxyType(
         "threads": PoolRow("taskq.adapters.pools.threads:ThreadsPool"),
         "solo": PoolRow("taskq.adapters.pools.solo:SoloPool", single=True),
         "asyncio": PoolRow("taskq.adapters.pools.asyncio:AsyncioPool"),
+        "gevent": PoolRow("taskq.adapters.pools.gevent:GeventPool", patches="gevent"),
+        "eventlet": PoolRow("taskq.adapters.pools.eventlet:EventletPool", patches="eventlet"),
     }
 )
-# Known to Celery's users; they come with a later version.
-LATER: Final = frozenset({"gevent", "eventlet"})
 # The class behind ``--pool custom``.
 CUSTOM_VARIABLES: Final = ("TASKQ_CUSTOM_WORKER_POOL", "CELERY_CUSTOM_WORKER_POOL")
 
@@ -47,11 +55,6 @@ def find_pool(name: str, environ: Mapping[str, str] = os.environ) -> PoolRow:
                 f"worker_pool: 'custom' needs a class path in {CUSTOM_VARIABLES[0]}"
             )
         return PoolRow(paths[0])
-    if name in LATER:
-        raise ImproperlyConfigured(
-            f"worker_pool: {name!r} is not there yet; use 'threads' or 'asyncio' for many"
-            " tasks that wait, 'prefork' for those that compute"
-        )
     row = POOLS.get(name)
     if row is not None:
         return row
@@ -61,10 +64,21 @@ def find_pool(name: str, environ: Mapping[str, str] = os.environ) -> PoolRow:
 
 
 def pool_maker(
-    row: PoolRow, *, clock: Clock, conf: Any, told: Mapping[str, Any]
-) -> Callable[[Callable[[], None]], Pool]:
-    """Return what makes the pool, when the worker starts and says what its children close."""
+    row: PoolRow,
+    *,
+    clock: Clock,
+    conf: Any,
+    told: Mapping[str, Any],
+    tasks: Mapping[str, Any] = EMPTY,
+) -> Callable[[Callable[[int], None]], Pool]:
+    """Return what makes the pool, when the worker starts and says what its children do first.
+
+    ``tasks`` are those of the app; a limit of theirs that the pool does not keep is logged.
+    """
+    limits = time_limits(conf, told)
     options: dict[str, Any] = {"clock": clock}
+    if row in POOLS.values():  # not a user's own
+        options["timeouts"] = limits
     if row.processes:
         options |= {
             "alive_timeout_s": conf.worker_proc_alive_timeout,
@@ -74,11 +88,59 @@ def pool_maker(
             or conf.worker_max_memory_per_child,
             "start_method": told.get("pool_start_method") or conf.worker_pool_start_method,
         }
-    pool_class = load(row.path)
+    pool_class = _load_class(row)
 
-    def make(close_in_child: Callable[[], None]) -> Pool:
-        more = {"close_in_child": close_in_child} if row.processes else {}
+    def make(begin_child: Callable[[int], None]) -> Pool:
+        more = {"begin_child": begin_child} if row.processes else {}
         pool: Pool = pool_class(**options, **more)
+        for line in limits_not_kept(pool, limits, tasks):
+            log.warning(line)
         return pool
 
     return make
+
+
+def _load_class(row: PoolRow) -> Any:
+    if not row.patches:
+        return load(row.path)
+    require(row.patches)
+    if not is_patched_for(row.patches):
+        log.warning(
+            "this process is not patched for %s: a body that waits holds up the worker; start it"
+            " with `taskq worker -P %s`, or patch first thing in your program",
+            row.patches,
+            row.patches,
+        )
+    return load(row.path)
+
+
+# -- time limits ---------------------------------------------------------------------------------
+
+
+def time_limits(conf: Any, told: Mapping[str, Any]) -> tuple[float | None, float | None]:
+    """Return the soft and the hard limit of tasks that have none of their own."""
+    return (
+        told.get("soft_time_limit") or conf.task_soft_time_limit,
+        told.get("time_limit") or conf.task_time_limit,
+    )
+
+
+def limits_not_kept(
+    pool: Pool, limits: tuple[float | None, float | None], tasks: Mapping[str, Any]
+) -> list[str]:
+    """Say which limits were set for the worker or for tasks, and have no effect in this pool."""
+    hard, soft = pool.keeps_limits
+    lines: list[str] = []
+    for kept, kind, name, of_all in (
+        (soft, "soft", "soft_time_limit", limits[0]),
+        (hard, "hard", "time_limit", limits[1]),
+    ):
+        limited = sorted(task for task, each in tasks.items() if getattr(each, name, None))
+        if kept or not (limited or of_all):
+            continue
+        whose = "all tasks" if of_all else ", ".join(limited[:SHOWN_TASKS])
+        lines.append(
+            f"{type(pool).__name__} keeps no {kind} time limits: that of {whose} has no effect;"
+            " use the pools prefork, threads or asyncio"
+        )
+    return lines

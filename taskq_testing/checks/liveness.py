@@ -9,11 +9,14 @@ from taskq_testing.sim.world import SimWorld
 
 
 def drained(world: SimWorld) -> Iterator[Finding]:
-    """Nothing waits in a queue, nothing is out with a worker, no body runs."""
+    """Nothing waits in a queue or for its time, nothing is out with a worker, no body runs."""
     for name, queue in world.broker.topology.queues.items():
         if queue.length:
             told = f"{queue.length} messages wait in queue {name!r}"
             yield Finding("drained", told)
+    parked = world.broker.parking.listed()
+    if parked:
+        yield Finding("drained", f"{len(parked)} messages wait for their time")
     for session in world.broker.sessions:
         if session.out:
             ids = [one.held.message.headers.get("id") for one in session.out.values()]

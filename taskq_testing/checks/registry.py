@@ -39,6 +39,11 @@ CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
             ),
             Check("claimed-once", "with early acks a body never begins twice", safety.claimed_once),
             Check("eta-not-early", "no body begins before its ETA", safety.eta_not_early),
+            Check(
+                "revoked-stays",
+                "what a worker knows to be revoked does not begin there",
+                safety.revoked_stays,
+            ),
             Check("final-stays", "a final result never becomes less final", safety.final_stays),
             Check("chord-body-once", "a chord's body is released once", safety.chord_released_once),
             Check("drained", "at the end nothing waits, runs or is out", liveness.drained),

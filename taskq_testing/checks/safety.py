@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Any, Final, TypeAlias
 
 from taskq.states import READY_STATES, precedence
@@ -21,7 +21,7 @@ MessageKey: TypeAlias = tuple[Any, Any]
 # What accounts for a message: it is done with, or somebody was told that it is not.
 _ACCOUNTED: Final = ("broker.ack", "broker.dead", "broker.drop")
 # What gives the broker a reason to deliver a message once more.
-_REDELIVERY: Final = ("broker.requeue", "broker.restore")
+_REDELIVERY: Final = ("broker.requeue", "broker.restore", "broker.replay")
 
 
 def nothing_lost(world: SimWorld) -> Iterator[Finding]:
@@ -59,7 +59,7 @@ def duplicates_bounded(world: SimWorld) -> Iterator[Finding]:
 def claimed_once(world: SimWorld) -> Iterator[Finding]:
     """What was acknowledged before it began never begins again by itself."""
     starts = _by_message(world, ("task.start",))
-    sent = _by_message(world, ("task.send",))
+    sent = _by_message(world, ("task.send", "broker.replay"))
     for key in _by_message(world, ("broker.claim",)):
         begun = starts.get(key, [])
         if len(begun) > max(len(sent.get(key, ())), 1):
@@ -78,7 +78,7 @@ def eta_not_early(world: SimWorld) -> Iterator[Finding]:
         sent = due.get(_key(start))
         if sent is None or start.node in jumped or sent.node in jumped:
             continue
-        eta = datetime.fromisoformat(sent.facts["eta"]).timestamp()
+        eta = _instant(sent.facts["eta"], world.apps[0].timezone)
         if world.start_s + start.at_s < eta - _ROUNDING_S:
             told = (
                 f"task {start.task_id} began {eta - world.start_s - start.at_s:g}s before its ETA"
@@ -88,6 +88,29 @@ def eta_not_early(world: SimWorld) -> Iterator[Finding]:
 
 # ISO text has microseconds.
 _ROUNDING_S: Final = 2e-6
+
+
+def _instant(text: str, zone: tzinfo) -> float:
+    moment = datetime.fromisoformat(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp()
+
+
+def revoked_stays(world: SimWorld) -> Iterator[Finding]:
+    """From the moment on at which the worker was told, for as long as it is to remember."""
+    known: dict[str, dict[str, Record]] = defaultdict(dict)  # node -> task -> when it was told
+    for record in world.trace:
+        if record.what == "worker.start":
+            known[record.node].clear()  # what it has kept on disk, it is told again
+        elif record.what == "worker.revoke" and record.task_id:
+            known[record.node][record.task_id] = record
+        elif record.what == "task.start":
+            told = known[record.node].get(record.task_id or "")
+            # What was on its way to its process at that very moment counts as begun.
+            if told is None or told.at_s == record.at_s:
+                continue
+            if told.facts["until_s"] > world.start_s + record.at_s:
+                text = f"task {record.task_id} began, {record.node} knew that it was revoked"
+                yield Finding("revoked-stays", text, (told, record))
 
 
 def final_stays(world: SimWorld) -> Iterator[Finding]:
@@ -133,6 +156,7 @@ def _by_message(world: SimWorld, kinds: Iterable[str]) -> dict[MessageKey, list[
 
 def _still_there(world: SimWorld) -> set[MessageKey]:
     waiting = [held for queue in world.broker.topology.queues.values() for held in queue.peek()]
+    waiting += [each.held for each in world.broker.parking.listed()]
     out = [one.held for session in world.broker.sessions for one in session.out.values()]
     headers = [held.message.headers for held in (*waiting, *out)]
     return {(each.get("id"), each.get("retries", 0)) for each in headers}

@@ -27,7 +27,7 @@ from taskq.ports import (
     ResultStore,
     SendsBodies,
 )
-from taskq_testing.conformance.broker import in_threads
+from taskq_testing.conformance.broker.rig import in_threads
 
 PATIENCE_S: Final = 10.0
 GLANCE_S: Final = 0.1

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from taskq_testing.sim.scheduler import Scheduler
 from taskq_testing.sim.trace import Trace
@@ -16,8 +16,15 @@ from taskq_testing.sim.trace import Trace
 FIRST_PID: Final = 1000
 
 
+class Say(Protocol):
+    """Writes one record to the trace."""
+
+    def __call__(self, what: str, **facts: Any) -> None:
+        """Write; who watches for it acts before this returns."""
+
+
 class Link:
-    """The way from a node to the broker."""
+    """The way from a node to a server."""
 
     def __init__(self) -> None:
         self.cut = False
@@ -45,9 +52,17 @@ class _Whole(AbstractContextManager[None]):
 class Hands:
     """Switch points, time and the trace, for one node."""
 
-    def __init__(self, node: str, scheduler: Scheduler, trace: Trace) -> None:
+    def __init__(
+        self,
+        node: str,
+        scheduler: Scheduler,
+        trace: Trace,
+        wall_s: Callable[[], float] | None = None,
+    ) -> None:
         self.node = node
         self.link = Link()
+        self.store_link = Link()  # where the store is another server
+        self.wall_s = wall_s or scheduler.time.read  # the node's own clock
         self._scheduler = scheduler
         self._trace = trace
         self._undivided = 0

@@ -96,6 +96,7 @@ class Scheduler:
         self._processes: dict[Process, None] = {}
         self._failure: BaseException | None = None
         self._interrupts: list[Callable[[], None]] = []
+        self._frozen: dict[Any, float] = {}  # places and owners of which nothing runs, until when
         # Up to this step nobody looks between steps: who would be next goes on without a switch.
         self._express_until = 0
 
@@ -159,6 +160,14 @@ class Scheduler:
         """Raise an error in a process at the switch point where it waits."""
         process.thrown = error
         self.wake(process)
+
+    def freeze(self, whose: Any, until_s: float) -> None:
+        """Nothing of a place, or of an owner, runs for a while; what it waits for comes late."""
+        self._frozen[whose] = until_s
+
+    def _thaws_at_s(self, process: Process, at_s: float) -> float:
+        frozen = self._frozen
+        return max(frozen.get(process.place, at_s), frozen.get(process.owner, at_s), at_s)
 
     # -- what processes call ------------------------------------------------------------------
 
@@ -292,6 +301,7 @@ class Scheduler:
         """The world is over."""
         self._heap.clear()
         self._processes.clear()
+        self._frozen.clear()
         self.choices = Choices(0, [])
 
     # -- inside ---------------------------------------------------------------------------
@@ -334,8 +344,12 @@ class Scheduler:
     def _next(self) -> Process | None:
         heap = self._heap
         while heap:
-            at_s, _, sequence, process = heappop(heap)
+            at_s, rank, sequence, process = heappop(heap)
             if process.entry == sequence:
+                thaws_at_s = self._thaws_at_s(process, at_s) if self._frozen else at_s
+                if thaws_at_s > at_s:
+                    heappush(heap, (thaws_at_s, rank, sequence, process))
+                    continue
                 self._forget_entry(process)
                 self.time.now_s = max(self.time.now_s, at_s)
                 return process

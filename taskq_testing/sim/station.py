@@ -13,14 +13,15 @@ from contextvars import Context, copy_context
 from typing import Any
 
 from taskq import current
-from taskq.ports import Codec, Place, Ports
-from taskq_testing.sim.broker import BrokerEnd, BrokerModel
+from taskq.ports import Codec, Place, Ports, Revocation
+from taskq_testing.sim.awaited import Awaited
+from taskq_testing.sim.broker import BrokerModel, broker_end
 from taskq_testing.sim.clock import NodeClock
 from taskq_testing.sim.hands import FIRST_PID, Hands
 from taskq_testing.sim.loop import VirtualLoop
 from taskq_testing.sim.randomness import SeededRandomness, stream
 from taskq_testing.sim.scheduler import Scheduler
-from taskq_testing.sim.store import Awaited, StoreEnd, StoreEndBesideBroker, StoreModel
+from taskq_testing.sim.store import StoreEnd, StoreEndBesideBroker, StoreModel
 from taskq_testing.sim.trace import Trace
 
 
@@ -41,18 +42,19 @@ class Station:
     ) -> None:
         self.name = name
         self.scheduler = scheduler
-        self.hands = Hands(name, scheduler, trace)
         self.clock = NodeClock(scheduler.time, start_s, scheduler.sleep)
+        self.hands = Hands(name, scheduler, trace, lambda: self.clock.wall_s)
         self.randomness = SeededRandomness(stream(seed, f"ids/{name}"))
         self._system = SeededRandomness(stream(seed, f"system/{name}"))
-        self.broker = BrokerEnd(broker, self.hands)
-        self.intakes_of = broker
+        self.broker = broker_end(broker, self.hands, self._wait)
+        self.server = broker
+        self.files: dict[str, tuple[Revocation, ...]] = {}  # what its workers keep on disk
         self._store_model = store
         self._wait_outside = wait_outside
 
     def store(self) -> StoreEnd:
         """A connection to the store; each process has its own."""
-        profile = self.intakes_of.profile
+        profile = self.server.profile
         if not profile.atomic_commit:
             return StoreEnd(self._store_model, self.hands, profile.name, self._wait)
         return StoreEndBesideBroker(
@@ -70,11 +72,11 @@ class Station:
             scheduler.wake(process)
 
         limit_s = awaited.timeout_s
-        awaited.end.wake[wake] = None
+        awaited.wakes[wake] = None
         try:
             scheduler.wait(str(awaited), None if limit_s is None else self.elapsed_s + limit_s)
         finally:
-            awaited.end.wake.pop(wake, None)
+            awaited.wakes.pop(wake, None)
 
     def let_go(self) -> None:
         """The world is over; who still holds a port of it holds no more than that."""

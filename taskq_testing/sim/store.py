@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from taskq.errors import OperationalError
 from taskq.ports import Broker, ChordPart, ChordProgress, Outgoing, ResultRecord
 from taskq.states import READY_STATES, precedence
+from taskq_testing.sim.awaited import Waiting
 from taskq_testing.sim.hands import Hands
 
 
@@ -91,13 +93,11 @@ class StoreModel:
 class StoreEnd:
     """The ``ResultStore`` port of one node."""
 
-    def __init__(
-        self, model: StoreModel, hands: Hands, broker: str, wait: Callable[[Awaited], None]
-    ) -> None:
+    def __init__(self, model: StoreModel, hands: Hands, broker: str, wait: Waiting) -> None:
         self._model, self._hands, self._broker, self._wait = model, hands, broker, wait
         self._inbox: list[ResultRecord] = []
         self._wanted: dict[str, None] = {}
-        self.wake: dict[Callable[[], None], None] = {}
+        self.wakes: dict[Callable[[], None], None] = {}
 
     @property
     def name(self) -> str:
@@ -124,14 +124,14 @@ class StoreEnd:
     def store(self, records: Sequence[ResultRecord]) -> None:
         """Write."""
         for record in records:
-            self._hands.pause()
+            self._reach()
             what = "result.store" if self._model.put(record) else "result.refuse"
             self._hands.say(what, id=record.task_id, state=record.state, payload=record.payload)
         self._hands.pause()
 
     def load(self, task_ids: Sequence[str]) -> Sequence[ResultRecord | None]:
         """Read what is stored now."""
-        self._hands.pause()
+        self._reach()
         return [self._model.get(task_id) for task_id in task_ids]
 
     def wait(self, task_ids: Sequence[str], timeout_s: float | None) -> Sequence[ResultRecord]:
@@ -141,7 +141,7 @@ class StoreEnd:
             self._wanted[task_id] = None
             self._model.listeners.setdefault(task_id, {})[self] = None
         wanted = frozenset(task_ids)
-        awaited = Awaited(self, wanted, timeout_s)
+        awaited = AwaitedResult(self, wanted, timeout_s)
         if not new and not awaited.there:
             self._wait(awaited)
         heard = [record for record in self._inbox if record.task_id in wanted]
@@ -161,14 +161,14 @@ class StoreEnd:
 
     def forget(self, task_ids: Sequence[str]) -> None:
         """Delete."""
-        self._hands.pause()
+        self._reach()
         for task_id in task_ids:
             self._model.drop(task_id)
 
     def hear(self, record: ResultRecord) -> None:
         """Something was stored that this node listens for."""
         self._inbox.append(record)
-        for wake in list(self.wake):
+        for wake in list(self.wakes):
             wake()
 
     def heard(self, task_ids: frozenset[str]) -> bool:
@@ -179,17 +179,17 @@ class StoreEnd:
 
     def save_group(self, group_id: str, payload: bytes, expires_s: float | None) -> None:
         """Keep a group's own record."""
-        self._hands.pause()
+        self._reach()
         self._model.put_group(group_id, payload, expires_s)
 
     def load_group(self, group_id: str) -> bytes | None:
         """Read it."""
-        self._hands.pause()
+        self._reach()
         return self._model.get_group(group_id)
 
     def forget_group(self, group_id: str) -> None:
         """Delete it."""
-        self._hands.pause()
+        self._reach()
         self._model.drop_group(group_id)
 
     # -- chords ----------------------------------------------------------------------------------
@@ -201,12 +201,12 @@ class StoreEnd:
 
     def open_chord(self, group_id: str, size: int, expires_s: float | None) -> None:  # noqa: ARG002 - chords live as long as a world
         """Say how many members a header has."""
-        self._hands.pause()
+        self._reach()
         self._model.chord(group_id).size = size
 
     def count_chord(self, part: ChordPart) -> ChordProgress:
         """Keep a member's result and count it, once for each index."""
-        self._hands.pause()
+        self._reach()
         chord = self._model.chord(part.group_id)
         first = part.index not in chord.parts
         chord.parts.setdefault(part.index, part.payload)
@@ -220,13 +220,13 @@ class StoreEnd:
 
     def chord_parts(self, group_id: str) -> Sequence[bytes]:
         """Return the payloads of all counted parts, by index."""
-        self._hands.pause()
+        self._reach()
         parts = self._model.chord(group_id).parts
         return [parts[index] for index in sorted(parts)]
 
     def close_chord(self, group_id: str, owner: str) -> bool:
         """Take the right to send the body: for the first owner, and again for the same."""
-        self._hands.pause()
+        self._reach()
         chord = self._model.chord(group_id)
         chord.owner = chord.owner or owner
         ours = chord.owner == owner and not chord.ended
@@ -236,7 +236,7 @@ class StoreEnd:
 
     def end_chord(self, group_id: str) -> None:
         """The body is sent."""
-        self._hands.pause()
+        self._reach()
         self._end(self._model.chord(group_id), group_id)
         self._hands.pause()
 
@@ -248,6 +248,13 @@ class StoreEnd:
     def close(self) -> None:
         """There is nothing to let go of."""
 
+    def _reach(self) -> None:
+        """Others may go first, and the server may be out of reach."""
+        self._hands.pause()
+        if self._hands.store_link.cut:
+            reason = self._hands.store_link.reason
+            raise OperationalError(f"{self.name}: the result store cannot be reached: {reason}")
+
 
 class StoreEndBesideBroker(StoreEnd):
     """The same of a store that can publish: one script for a chord's body and its end."""
@@ -258,7 +265,7 @@ class StoreEndBesideBroker(StoreEnd):
         hands: Hands,
         broker: Broker,
         name: str,
-        wait: Callable[[Awaited], None],
+        wait: Waiting,
     ) -> None:
         super().__init__(model, hands, name, wait)
         self._publisher = broker
@@ -278,12 +285,17 @@ class StoreEndBesideBroker(StoreEnd):
 
 
 @dataclass(frozen=True, slots=True)
-class Awaited:
+class AwaitedResult:
     """What somebody waits for at one end of the store."""
 
     end: StoreEnd
     task_ids: frozenset[str]
     timeout_s: float | None
+
+    @property
+    def wakes(self) -> dict[Callable[[], None], None]:
+        """Called when there is news."""
+        return self.end.wakes
 
     @property
     def there(self) -> bool:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import deque
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from taskq.ports import ExchangeSpec, Message, Outgoing, QueueSpec
 from taskq_testing.sim.profiles import Profile
@@ -27,7 +27,33 @@ class Held:
     redelivered: bool = False
     attempts: int = 0  # how often it was given out before
     expires_at_s: float | None = None
-    rank: int = field(default=0)  # which of the queue's lists it stands in
+    rank: int = 0  # which of the queue's lists it stands in
+    uncounted: bool = False  # it came again, and its count does not say so yet
+    malformed: str = ""  # why it is no message; its body is what came
+
+    @classmethod
+    def malformed_one(cls, number: int, queue: str, raw: bytes, reason: str) -> Held:
+        """Something that is no message."""
+        return cls(number, Message({}, raw, "", ""), queue, "", queue, malformed=reason)
+
+    @property
+    def task_id(self) -> Any:
+        """The task that it is about."""
+        return self.message.headers.get("id")
+
+    @property
+    def task(self) -> Any:
+        """The name of that task."""
+        return self.message.headers.get("task")
+
+    @property
+    def retries(self) -> Any:
+        """Which attempt of it."""
+        return self.message.headers.get("retries", 0)
+
+    def copy(self) -> Held:
+        """The same message once more."""
+        return replace(self)
 
 
 class Queue:
@@ -39,6 +65,7 @@ class Queue:
         self._lists: dict[int, deque[Held]] = {}
         self._ranks: list[int] = []
         self.length = 0
+        self.goes_at_s: float | None = None  # nobody is left that it is for
 
     def put(self, held: Held) -> None:
         """Behind all of its priority."""
@@ -78,6 +105,10 @@ class Queue:
         """What waits, in order."""
         return [held for rank in self._ranks for held in self._lists[rank]]
 
+    def is_over(self, now_s: float) -> bool:
+        """Nobody has listened for as long as it was to be kept."""
+        return self.goes_at_s is not None and self.goes_at_s <= now_s
+
     def _list(self, rank: int) -> deque[Held]:
         waiting = self._lists.get(rank)
         if waiting is None:
@@ -91,7 +122,7 @@ class Queue:
         steps = self._profile.priority_steps
         if steps is not None:
             return steps[max(bisect_right(steps, priority) - 1, 0)]
-        most = self.spec.max_priority
+        most = self.spec.max_priority or self.spec.arguments.get("x-max-priority")
         return -min(priority, most) if most else 0
 
 
@@ -121,8 +152,20 @@ class Topology:
                 self._exchange(exchange)
                 self._bindings[exchange.name][key, spec.name] = None
 
-    def route(self, outgoing: Outgoing) -> list[str]:
+    def remove(self, name: str) -> None:
+        """A queue goes, with its bindings and what it holds."""
+        self.queues.pop(name, None)
+        for bound in self._bindings.values():
+            for key in [key for key in bound if key[1] == name]:
+                del bound[key]
+        for number, spec in list(self._declared.items()):
+            if isinstance(spec, QueueSpec) and spec.name == name:
+                del self._declared[number]
+
+    def route(self, outgoing: Outgoing, now_s: float) -> list[str]:
         """The queues that a message goes to, in the order in which they were bound."""
+        for name in [name for name, queue in self.queues.items() if queue.is_over(now_s)]:
+            self.remove(name)
         if not outgoing.exchange:
             return self._direct_to_queue(outgoing.routing_key)
         bound = self._bindings.get(outgoing.exchange)

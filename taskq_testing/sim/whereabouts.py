@@ -33,14 +33,18 @@ def whereabouts(world: Seen, task_id: str) -> str:
 
 def _place(world: Seen, task_id: str) -> str:
     for queue_name, queue in world.broker.topology.queues.items():
-        if any(held.message.headers.get("id") == task_id for held in queue.peek()):
+        if any(held.task_id == task_id for held in queue.peek()):
             return f"waits in queue {queue_name!r}, {_takers(world.workers, queue_name)}"
     for session in world.broker.sessions:
         for out in session.out.values():
-            if out.held.message.headers.get("id") == task_id:
+            if out.held.task_id == task_id:
                 return f"{session.node} has it"
+    for parked in world.broker.parking.listed():
+        if parked.held.task_id == task_id:
+            queue_name = parked.held.queue
+            return f"is parked for queue {queue_name!r}, {_takers(world.workers, queue_name)}"
     for dead in world.broker.dead:
-        if dead.held.message.headers.get("id") == task_id:
+        if dead.held.task_id == task_id:
             return f"is in the dead letters: {dead.reason}"
     return _last_seen(world.trace, task_id)
 

@@ -17,7 +17,11 @@ from taskq.adapters.clock import SystemClock
 from taskq.adapters.randomness import SystemRandomness
 from taskq.ports import Broker, Clock, Intake, Place, Reading
 from taskq_testing.conformance.broker import BrokerSuite, Traits
-from taskq_testing.sim.broker import BrokerEnd, BrokerModel, IntakeEnd
+from taskq_testing.conformance.broker.dead_letters import ClaimedSuite, DeadLettersSuite
+from taskq_testing.conformance.broker.listening import ListeningSuite
+from taskq_testing.conformance.broker.parking import KeepsParkedSuite, ParkingSuite
+from taskq_testing.conformance.broker.revocations import RevocationsSuite
+from taskq_testing.sim.broker import BrokerModel, IntakeEnd, broker_end
 from taskq_testing.sim.clock import Time
 from taskq_testing.sim.hands import Hands
 from taskq_testing.sim.profiles import PROFILES
@@ -63,7 +67,7 @@ def kombu_rig(url: str, traits: Traits, **options: Any) -> Rig:
     )
 
 
-class TestKombuMemory(BrokerSuite):
+class TestKombuMemory(BrokerSuite, ListeningSuite, DeadLettersSuite, ClaimedSuite):
     @pytest.fixture
     def rig(self) -> Iterator[Rig]:
         rig = kombu_rig("memory://", Traits(requeues_first=False, refuses_unroutable=True))
@@ -71,7 +75,7 @@ class TestKombuMemory(BrokerSuite):
         rig.close()
 
 
-class TestKombuFilesystem(BrokerSuite):
+class TestKombuFilesystem(BrokerSuite, DeadLettersSuite, ClaimedSuite):
     @pytest.fixture
     def rig(self, tmp_path: Path) -> Iterator[Rig]:
         folders = {
@@ -87,7 +91,7 @@ class TestKombuFilesystem(BrokerSuite):
         rig.close()
 
 
-class TestKombuAmqp(BrokerSuite):
+class TestKombuAmqp(BrokerSuite):  # its further promises: tests/real/amqp/test_suites.py
     @pytest.fixture
     def rig(self, amqp_url: str) -> Iterator[Rig]:
         rig = kombu_rig(amqp_url, Traits(priority="high", refuses_unroutable=True))
@@ -95,7 +99,7 @@ class TestKombuAmqp(BrokerSuite):
         rig.close()
 
 
-class TestKombuRedis(BrokerSuite):
+class TestKombuRedis(BrokerSuite, ListeningSuite, DeadLettersSuite, ClaimedSuite):
     @pytest.fixture
     def rig(self, redis_url: str) -> Iterator[Rig]:
         rig = kombu_rig(redis_url, Traits(requeues_first=False, refuses_unroutable=True))
@@ -108,7 +112,15 @@ OWN_REDIS = Traits(
 )
 
 
-class TestRedis(BrokerSuite):
+class TestRedis(
+    BrokerSuite,
+    ParkingSuite,
+    KeepsParkedSuite,
+    ListeningSuite,
+    DeadLettersSuite,
+    ClaimedSuite,
+    RevocationsSuite,
+):
     @pytest.fixture
     def rig(self, redis_url: str) -> Iterator[Rig]:
         rig = Rig(
@@ -121,7 +133,15 @@ class TestRedis(BrokerSuite):
         rig.close()
 
 
-class TestRedisOnFake(BrokerSuite):
+class TestRedisOnFake(
+    BrokerSuite,
+    ParkingSuite,
+    KeepsParkedSuite,
+    ListeningSuite,
+    DeadLettersSuite,
+    ClaimedSuite,
+    RevocationsSuite,
+):
     @pytest.fixture
     def rig(self) -> Iterator[Rig]:
         server = fakeredis.FakeServer(version=(7,))
@@ -160,7 +180,7 @@ def model_rig(profile: str, traits: Traits) -> Rig:
     nodes = itertools.count(1)
 
     def make() -> Broker:
-        return BrokerEnd(model, Hands(f"node{next(nodes)}", scheduler, trace))
+        return broker_end(model, Hands(f"node{next(nodes)}", scheduler, trace))
 
     return ModelRig(make, traits, WorldClock(Hands("clock", scheduler, trace)))
 
@@ -173,14 +193,24 @@ class ModelRig(Rig):
         intake.break_off()
 
 
-class TestModelOfRedis(BrokerSuite):
+class TestModelOfRedis(
+    BrokerSuite,
+    ParkingSuite,
+    KeepsParkedSuite,
+    ListeningSuite,
+    DeadLettersSuite,
+    ClaimedSuite,
+    RevocationsSuite,
+):
     @pytest.fixture
     def rig(self) -> Rig:
         traits = replace(OWN_REDIS, threads=False, refuses_unroutable=False)
         return model_rig("redis", traits)
 
 
-class TestModelOfRabbitMQ(BrokerSuite):
+class TestModelOfRabbitMQ(
+    BrokerSuite, ParkingSuite, ListeningSuite, DeadLettersSuite, ClaimedSuite, RevocationsSuite
+):
     @pytest.fixture
     def rig(self) -> Rig:
         return model_rig("rabbitmq", Traits(priority="high", threads=False))

@@ -8,10 +8,15 @@ from collections.abc import Iterator
 from contextvars import Context
 from dataclasses import dataclass, field
 
+import eventlet
+import gevent.select
 import pytest
+from eventlet.green import select as green_select
 
 from taskq.adapters.clock import SystemClock
 from taskq.adapters.pools.asyncio import AsyncioPool
+from taskq.adapters.pools.eventlet import EventletPool
+from taskq.adapters.pools.gevent import GeventPool
 from taskq.adapters.pools.prefork import PreforkPool
 from taskq.adapters.pools.solo import SoloPool
 from taskq.adapters.pools.threads import ThreadsPool
@@ -19,12 +24,21 @@ from taskq.ports import Pool
 from taskq_testing.conformance.pool import Driver, PoolSuite
 from taskq_testing.sim.clock import NodeClock, Time
 from taskq_testing.sim.hands import Hands
-from taskq_testing.sim.pool import SimPool
+from taskq_testing.sim.pool import KINDS, PoolKind, SimPool
 from taskq_testing.sim.randomness import Choices
 from taskq_testing.sim.scheduler import Scheduler
 from taskq_testing.sim.trace import Trace
 
 SLOTS = 3
+
+
+class NappingClock(SystemClock):
+    """Sleeps in Python, where something can be raised; ``time.sleep`` is one step in C."""
+
+    def sleep(self, seconds: float) -> None:
+        end_s = time.monotonic() + seconds
+        while (left_s := end_s - time.monotonic()) > 0:
+            time.sleep(min(left_s, 0.002))
 
 
 @dataclass
@@ -34,10 +48,8 @@ class RealRig:
     pool: Pool
     slots: int = SLOTS
     resizes: bool = True
-    ends_bodies: bool = False
-
-    def __post_init__(self) -> None:
-        self.clock = SystemClock()
+    ends_bodies: bool = True
+    clock: SystemClock = field(default_factory=SystemClock)
 
     def wait(self, seconds: float | None) -> None:
         select.select(self.pool.watched, [], [], seconds)
@@ -46,7 +58,7 @@ class RealRig:
 class TestPrefork(PoolSuite):
     @pytest.fixture
     def rig(self) -> Iterator[RealRig]:
-        rig = RealRig(PreforkPool(clock=SystemClock()), ends_bodies=True)
+        rig = RealRig(PreforkPool(clock=SystemClock()))
         yield rig
         rig.pool.stop(at_once=True)
 
@@ -54,7 +66,7 @@ class TestPrefork(PoolSuite):
 class TestThreads(PoolSuite):
     @pytest.fixture
     def rig(self) -> Iterator[RealRig]:
-        rig = RealRig(ThreadsPool(clock=SystemClock()))
+        rig = RealRig(ThreadsPool(clock=SystemClock()), clock=NappingClock())
         yield rig
         rig.pool.stop(at_once=True)
 
@@ -62,7 +74,7 @@ class TestThreads(PoolSuite):
 class TestAsyncio(PoolSuite):
     @pytest.fixture
     def rig(self) -> Iterator[RealRig]:
-        rig = RealRig(AsyncioPool(clock=SystemClock()), ends_bodies=True)
+        rig = RealRig(AsyncioPool(clock=SystemClock()), clock=NappingClock())
         yield rig
         rig.pool.stop(at_once=True)
 
@@ -85,10 +97,50 @@ class TestAsyncio(PoolSuite):
         assert time.monotonic() - began < 0.3 * SLOTS
 
 
+class GeventClock(SystemClock):
+    """Sleeps as a body does in a process that is patched."""
+
+    def sleep(self, seconds: float) -> None:
+        gevent.sleep(seconds)
+
+
+class GeventRig(RealRig):
+    def wait(self, seconds: float | None) -> None:
+        gevent.select.select(self.pool.watched, [], [], seconds)
+
+
+class TestGevent(PoolSuite):
+    @pytest.fixture
+    def rig(self) -> Iterator[RealRig]:
+        rig = GeventRig(GeventPool(clock=SystemClock()), clock=GeventClock())
+        yield rig
+        rig.pool.stop(at_once=True)
+
+
+class EventletClock(SystemClock):
+    """Sleeps as a body does in a process that is patched."""
+
+    def sleep(self, seconds: float) -> None:
+        eventlet.sleep(seconds)
+
+
+class EventletRig(RealRig):
+    def wait(self, seconds: float | None) -> None:
+        green_select.select(self.pool.watched, [], [], seconds)
+
+
+class TestEventlet(PoolSuite):
+    @pytest.fixture
+    def rig(self) -> Iterator[RealRig]:
+        rig = EventletRig(EventletPool(clock=SystemClock()), clock=EventletClock())
+        yield rig
+        rig.pool.stop(at_once=True)
+
+
 class TestSolo(PoolSuite):
     @pytest.fixture
     def rig(self) -> Iterator[RealRig]:
-        rig = RealRig(SoloPool(clock=SystemClock()), slots=1, resizes=False)
+        rig = RealRig(SoloPool(clock=SystemClock()), slots=1, resizes=False, ends_bodies=False)
         yield rig
         rig.pool.stop(at_once=True)
 
@@ -98,6 +150,7 @@ class SimRig:
     """The simulated pool; the test is its worker, and stands outside of the scheduler."""
 
     seed: int
+    kind: PoolKind = KINDS["prefork"]
     slots: int = SLOTS
     resizes: bool = True
     ends_bodies: bool = True
@@ -109,7 +162,12 @@ class SimRig:
         self.clock = NodeClock(self.scheduler.time, 0.0, self.scheduler.sleep)
         hands = Hands("w1", self.scheduler, Trace())
         self.pool = SimPool(
-            hands, self.scheduler, place=None, context=lambda _pid: Context(), wake=self.wake
+            hands,
+            self.scheduler,
+            place=None,
+            context=lambda _pid: Context(),
+            wake=self.wake,
+            kind=self.kind,
         )
 
     def wake(self) -> None:
@@ -128,6 +186,23 @@ class TestSim(PoolSuite):
     @pytest.fixture(params=range(5))
     def rig(self, request: pytest.FixtureRequest) -> Iterator[SimRig]:
         rig = SimRig(seed=request.param)
+        yield rig
+        rig.pool.stop(at_once=True)
+        rig.pool.close_loops()
+
+
+class TestSimOfOtherKinds(PoolSuite):
+    @pytest.fixture(params=["threads", "asyncio", "gevent", "eventlet", "solo"])
+    def rig(self, request: pytest.FixtureRequest) -> Iterator[SimRig]:
+        kind = KINDS[request.param]
+        single = kind.single
+        rig = SimRig(
+            seed=1,
+            kind=kind,
+            slots=1 if single else SLOTS,
+            resizes=not single,
+            ends_bodies=kind.keeps[0],
+        )
         yield rig
         rig.pool.stop(at_once=True)
         rig.pool.close_loops()

@@ -22,7 +22,7 @@ from taskq.adapters.results.redis_beside import RedisStoreBesideBroker
 from taskq.adapters.results.rpc import RpcStore
 from taskq.ports import Broker, Clock, Place, Reading, ResultStore
 from taskq_testing.conformance.store import StoreSuite, StoreTraits
-from taskq_testing.sim.broker import BrokerEnd, BrokerModel
+from taskq_testing.sim.broker import BrokerModel, broker_end
 from taskq_testing.sim.clock import Time
 from taskq_testing.sim.hands import Hands
 from taskq_testing.sim.profiles import REDIS
@@ -233,11 +233,11 @@ class TestModelBesideBroker(StoreSuite):
             return StoreEndBesideBroker(
                 model,
                 hands,
-                BrokerEnd(server, hands),
+                broker_end(server, hands),
                 "redis",
                 lambda _awaited: scheduler.sleep(0.01),
             )
 
         hands = Hands("c", scheduler, trace)
         traits = StoreTraits(threads=False)
-        return BesideRig(make, traits, WorldClock(hands), beside=BrokerEnd(server, hands))
+        return BesideRig(make, traits, WorldClock(hands), beside=broker_end(server, hands))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import gc
 import logging
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -240,3 +242,16 @@ def test_the_table_has_all_signals() -> None:
         assert row.name == name
         assert name in signals.__all__
     assert repr(signals.task_received) == "<Signal: task_received providing_args=['request']>"
+
+
+def test_the_page_of_signals_has_all_of_them() -> None:
+    """Each with its arguments."""
+    page = Path(__file__).parents[2] / "docs" / "signals.md"
+    rows = {
+        found[1]: set(re.findall(r"`(\w+)`", found[2]))
+        for found in re.finditer(r"^\| `(\w+)` \|(.*)\|$", page.read_text("utf-8"), re.MULTILINE)
+    }
+
+    assert set(rows) == set(ALL)
+    for name, row in ALL.items():
+        assert row.providing_args <= rows[name], name

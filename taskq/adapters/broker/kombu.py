@@ -1,18 +1,16 @@
-"""The Broker on kombu: RabbitMQ through py-amqp, and every other transport that kombu has.
+"""The Broker on kombu: every transport that kombu has; RabbitMQ's is in ``kombu_rabbit``.
 
-Made by ``taskq.wiring`` from a URL.  Owned here: the pool of connections for publishing, the
-retries, and the time that a call may take.  ``kombu_publish`` says how a message is handed over,
-``kombu_amqp`` and ``kombu_virtual`` are the two ends that a worker reads from.
+Made by ``taskq.wiring`` from a URL.  ``kombu_courier`` brings messages there, ``kombu_amqp`` and
+``kombu_virtual`` are the two ends that a worker reads from, ``kombu_inbox`` the one for listeners.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from functools import cached_property
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from amqp.exceptions import NotFound
 from kombu.connection import Connection
@@ -20,39 +18,40 @@ from kombu.transport import get_transport_cls
 
 from taskq.adapters.broker.errors import BrokerError
 from taskq.adapters.broker.kombu_amqp import AmqpIntake
-from taskq.adapters.broker.kombu_links import (
-    Deadline,
-    FailoverStrategy,
-    Link,
-    LinkSettings,
-    explain,
-)
-from taskq.adapters.broker.kombu_pool import LinkPool
-from taskq.adapters.broker.kombu_publish import send, send_by_users_link
+from taskq.adapters.broker.kombu_courier import Courier
+from taskq.adapters.broker.kombu_dead import DEFAULT_MOST, DeadLetterQueue
+from taskq.adapters.broker.kombu_delay import QUORUM, Delays
+from taskq.adapters.broker.kombu_errands import Errands
+from taskq.adapters.broker.kombu_inbox import listening
+from taskq.adapters.broker.kombu_intake import IntakeParts
+from taskq.adapters.broker.kombu_links import Link
+from taskq.adapters.broker.kombu_parked import ParkedBook
+from taskq.adapters.broker.kombu_publish import send_by_users_link
+from taskq.adapters.broker.kombu_sender import AmqpSender, PlainSender, Sender
+from taskq.adapters.broker.kombu_settings import FailoverStrategy, LinkSettings
+from taskq.adapters.broker.kombu_verdicts import Verdicts
 from taskq.adapters.broker.kombu_virtual import VirtualIntake
+from taskq.adapters.broker.kombu_ways import Ways
 from taskq.ports import (
     Clock,
     Codec,
+    DeadLetter,
+    Inbox,
     Intake,
     Outgoing,
     Place,
-    PublishOptions,
     QueueSpec,
     Randomness,
-    RetryPolicy,
 )
 
-Result = TypeVar("Result")
-
-# What operators' calls (length, purge, ping, declare) may take.
-CALL_TIMEOUT_S: Final = 30.0
+PY_AMQP: Final = "py-amqp"
 # Kinds of transports on which a topic exchange would fill lists that no monitor empties.
 FANS_OUT: Final = frozenset({"redis", "gcpubsub"})
 NOT_FOUND: Final = "404"
 
 
 class KombuBroker:
-    """Implements ``ports.Broker``."""
+    """Implements ``ports.Broker`` and ``ports.KeepsDeadLetters``."""
 
     def __init__(
         self,
@@ -72,6 +71,10 @@ class KombuBroker:
         connect_timeout: float | None = 4.0,
         failover_strategy: FailoverStrategy | None = None,
         confirm_publish: bool = True,
+        dead_letters_max: int = DEFAULT_MOST,
+        delay_queue_type: str = QUORUM,
+        # Whether a task, by its name, acknowledges late; None: any may.
+        is_late: Callable[[str], bool] | None = None,
     ) -> None:
         options = dict(transport_options or {})
         common: dict[str, Any] = {
@@ -83,16 +86,22 @@ class KombuBroker:
             "connect_timeout_s": connect_timeout or 4.0,
             "failover_strategy": failover_strategy,
         }
-        self._clock = clock
+        self._clock, self._randomness = clock, randomness
         self._heartbeat_s, self._heartbeat_checkrate = heartbeat or 0, heartbeat_checkrate or 2
-        self._confirm = bool(options.get("confirm_publish", confirm_publish))
-        self._writing = LinkSettings(_split(urls), **common)
-        self._reading = LinkSettings(_split(read_urls or urls), **common)
-        self._pool_limit = pool_limit
-        self._pool = self._new_pool()
-
-    def _new_pool(self) -> LinkPool:
-        return LinkPool(lambda: Link(self._writing, self._clock), self._pool_limit)
+        self._is_late = is_late
+        kept: dict[str, Any] = {
+            "pool_limit": pool_limit,
+            "confirm": bool(options.get("confirm_publish", confirm_publish)),
+        }
+        self._writer = Courier(LinkSettings(_split(urls), **common), clock, **kept)
+        self._reader = (
+            Courier(LinkSettings(_split(read_urls), **common), clock, **kept)
+            if read_urls
+            else self._writer
+        )
+        self._dead = DeadLetterQueue(self._reader, clock, dead_letters_max)
+        self._delays = Delays(delay_queue_type)
+        self._parked = ParkedBook()
 
     def without_heartbeats(self) -> KombuBroker:
         """Return one for consumers that nobody looks after, as clients that wait for replies.
@@ -100,19 +109,20 @@ class KombuBroker:
         A heartbeat that is asked for and not sent makes the broker close the connection.
         """
         quiet = copy(self)
-        quiet._heartbeat_s, quiet._pool = 0, quiet._new_pool()  # noqa: SLF001 - of this class
+        quiet._heartbeat_s = 0  # noqa: SLF001 - of this class
+        quiet._writer = self._writer.copy()  # noqa: SLF001
         return quiet
 
     @cached_property
     def event_exchange_type(self) -> str:
         """Return what Celery's monitors listen to on this transport."""
-        transport: Any = get_transport_cls(self._writing.connection().transport_cls)
+        transport: Any = get_transport_cls(self._writer.settings.connection().transport_cls)
         return "fanout" if transport.driver_type in FANS_OUT else "topic"
 
     @property
     def name(self) -> str:
         """The URL with its password starred."""
-        return self._where.where
+        return self._writer.place.where
 
     @property
     def address(self) -> str | None:
@@ -121,14 +131,9 @@ class KombuBroker:
 
     def connection(self, *, reading: bool = False, heartbeat_s: float = 0) -> Connection:
         """Return a new connection of kombu's, for those who want to do things by themselves."""
-        return (self._reading if reading else self._writing).connection(heartbeat_s)
+        return (self._reader if reading else self._writer).settings.connection(heartbeat_s)
 
-    @cached_property
-    def _where(self) -> Link:
-        """A link that is never connected: it knows the transport's errors, and the URL."""
-        return Link(self._writing, self._clock)
-
-    # -- publishing ------------------------------------------------------------------------------
+    # -- messages --------------------------------------------------------------------------------
 
     def publish(self, messages: Sequence[Outgoing]) -> None:
         """Hand over; when it returns the broker has them."""
@@ -136,69 +141,54 @@ class KombuBroker:
             if options.link is not None:
                 send_by_users_link(list(run), options.link)
             else:
-                self._publish(list(run), options.options)
-
-    def _publish(self, pending: list[Outgoing], options: PublishOptions) -> None:
-        deadline = Deadline(self._clock, options.timeout_s)
-        retried = options.retry.retry_errors if options.retry else ()
-
-        def attempt(link: Link) -> None:
-            send(link, pending, options, deadline, confirm=self._confirm)
-
-        self._persistently(attempt, options.retry, retried, deadline, "publishing")
-
-    def _persistently(
-        self,
-        attempt: Callable[[Link], Result],
-        policy: RetryPolicy | None,
-        retried: tuple[type[BaseException], ...],
-        deadline: Deadline,
-        doing: str,
-    ) -> Result:
-        """Try as often as the policy says, within the time that there is."""
-        where = self._where
-        for tries in itertools.count(1):
-            try:
-                with self._pool.link(deadline) as link:
-                    return attempt(link)
-            except retried as error:
-                failure: BaseException = error
-            except BrokerError:
-                raise
-            except where.failures as error:
-                if not isinstance(error, where.passing):
-                    raise where.error(error, doing) from error
-                failure = error
-            pause_s = _pause(policy, tries)
-            if pause_s is None or deadline.left(pause_s + 1) <= pause_s:
-                raise _given_up(where, failure, doing, tries, deadline) from failure
-            if pause_s:
-                self._clock.sleep(pause_s)
-        raise AssertionError("counting never ends")
-
-    # -- everything else -------------------------------------------------------------------------
+                self._writer.publish(list(run), options.options)
 
     def consume(
         self, queues: Sequence[QueueSpec], node: str, *, unattended: bool = False
     ) -> Intake:
         """Begin to take from queues; raises ``BrokerLostError`` where it cannot connect."""
         # A heartbeat that is asked for and not sent makes the broker close the connection.
-        link = Link(self._reading, self._clock, 0 if unattended else self._heartbeat_s)
-        kind = AmqpIntake if link.connection.transport.driver_name == "py-amqp" else VirtualIntake
-        intake = kind(
-            link,
-            queues,
-            node=node,
+        link = Link(self._reader.settings, self._clock, 0 if unattended else self._heartbeat_s)
+        is_amqp = link.connection.transport.driver_name == PY_AMQP
+        ways = Ways(
             clock=self._clock,
-            publish=self.publish,
-            checkrate=self._heartbeat_checkrate,
+            randomness=self._randomness,
+            dead=self._dead,
+            delays=self._delays,
+            parked=self._parked,
+            insists=is_amqp,
         )
+        sender: Sender = (
+            AmqpSender(self._reader.settings, self._clock) if is_amqp else PlainSender(self._reader)
+        )
+        parts = IntakeParts(
+            self._clock,
+            self.publish,
+            Verdicts(),
+            Errands(ways, sender, self._clock),
+            self._heartbeat_checkrate,
+            (self._heartbeat_s or None) if unattended else None,
+        )
+        intake: AmqpIntake | VirtualIntake
+        if is_amqp:
+            intake = AmqpIntake(
+                link, queues, node=node, parts=parts, delays=self._delays, is_late=self._is_late
+            )
+        else:
+            intake = VirtualIntake(link, queues, node=node, parts=parts)
         intake.reconnect()
         return intake
 
+    def listen(self, queue: QueueSpec) -> Inbox:
+        """Begin to listen; raises ``BrokerLostError`` where it cannot connect."""
+        link = Link(self._reader.settings, self._clock, self._heartbeat_s)
+        return listening(link, queue, self._clock, self._heartbeat_checkrate)
+
+    # -- everything else -------------------------------------------------------------------------
+
     def declare(self, queues: Sequence[QueueSpec]) -> None:
         """Make sure that queues exist."""
-        with self._borrowed("declaring") as link:
+        with self._writer.borrowed("declaring") as link:
             link.declare(queues)
 
     def length(self, queue: str) -> int:
@@ -215,7 +205,7 @@ class KombuBroker:
 
     def _count(self, doing: str, ask: Callable[[Link], Any]) -> int:
         try:
-            with self._borrowed(doing) as link:
+            with self._writer.borrowed(doing) as link:
                 return int(ask(link) or 0)
         except BrokerError as error:
             if _is_missing(error.__cause__):
@@ -224,24 +214,36 @@ class KombuBroker:
 
     def ping(self) -> None:
         """Connect, or raise ``OperationalError`` that says where and why not."""
-        with self._borrowed("connecting") as link:
+        with self._writer.borrowed("connecting") as link:
             if link.speaks_amqp:
                 link.channel.basic_qos(0, 0, a_global=False)  # an answer proves that it is there
 
     def close(self) -> None:
         """Let go of connections."""
-        self._pool.close()
+        self._writer.close()
+        self._reader.close()
 
-    @contextmanager
-    def _borrowed(self, doing: str) -> Iterator[Link]:
-        where = self._where
-        try:
-            with self._pool.link(Deadline(self._clock, CALL_TIMEOUT_S)) as link:
-                yield link
-        except BrokerError:
-            raise
-        except where.failures as error:
-            raise where.error(error, doing) from error
+    # -- dead letters ----------------------------------------------------------------------------
+
+    def dead_letters(self, limit: int, offset: int = 0) -> Sequence[DeadLetter]:
+        """Return some of them, the newest first."""
+        return self._dead.newest(limit, offset)
+
+    def dead_letter_count(self) -> int:
+        """How many there are."""
+        return self._dead.count()
+
+    def dead_letter(self, letter_id: str) -> DeadLetter | None:
+        """Return one; None if it is not there (any more)."""
+        return self._dead.find(letter_id)
+
+    def replay_dead_letters(self, letter_ids: Sequence[str] | None) -> int:
+        """Put some (None: all) into their queues again; returns how many."""
+        return self._dead.replay(letter_ids)
+
+    def purge_dead_letters(self, letter_ids: Sequence[str] | None) -> int:
+        """Throw some (None: all) away; returns how many."""
+        return self._dead.purge(letter_ids)
 
 
 class _Alike:
@@ -263,22 +265,6 @@ class _Alike:
 def _split(urls: str | Sequence[str]) -> tuple[str, ...]:
     listed = urls.split(";") if isinstance(urls, str) else urls
     return tuple(url.strip() for url in listed if url.strip())
-
-
-def _pause(policy: RetryPolicy | None, tries: int) -> float | None:
-    """How long to wait before the next attempt; None: there is none."""
-    if policy is None or (policy.max_retries is not None and tries > policy.max_retries):
-        return None
-    return max(0.0, policy.pause_s(tries - 1))
-
-
-def _given_up(
-    link: Link, failure: BaseException, doing: str, tries: int, deadline: Deadline
-) -> BrokerError:
-    why, advice = explain(failure)
-    many = f" (tried {tries} times)" if tries > 1 else ""
-    limit = f" within {deadline.seconds:.3g} s" if deadline.over else ""
-    return BrokerError(link.where, f"{doing} failed{limit}{many}: {why}", advice)
 
 
 def _is_missing(failure: BaseException | None) -> bool:

@@ -11,50 +11,81 @@ a body could start here and, after a cut, start again elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import logging
+from collections.abc import Callable, Sequence
 from itertools import count
-from struct import Struct
-from types import MappingProxyType
 from typing import Any, Final
 
-from amqp.exceptions import AMQPNotImplementedError
+from amqp.exceptions import AccessRefused, AMQPNotImplementedError
 
+from taskq.adapters.broker.errors import BrokerGoneError
+from taskq.adapters.broker.kombu_again import arrived, count_in
+from taskq.adapters.broker.kombu_delay import DELIVERY_EXCHANGE, Delays, undelayed_key
 from taskq.adapters.broker.kombu_entities import consumer_arguments, is_quorum
-from taskq.adapters.broker.kombu_intake import KombuIntake, message_from
-from taskq.ports import Delivery, QueueSpec, Settlement, Verdict
+from taskq.adapters.broker.kombu_frames import verdict_frames
+from taskq.adapters.broker.kombu_intake import IntakeParts, KombuIntake
+from taskq.adapters.broker.kombu_links import Deadline, Link
+from taskq.adapters.broker.kombu_messages import amqp_message
+from taskq.ports import Delivery, Malformed, Message, QueueSpec, Settlement, Verdict
+
+logger: Final = logging.getLogger(__name__)
 
 DELIVERY_COUNT: Final = "x-delivery-count"
+TEXT: Final = frozenset({str})
 
 # RabbitMQ 4 has no prefetch for a whole channel any more.
 LAST_WITH_GLOBAL_PREFETCH: Final = 3
 MAX_PREFETCH: Final = 65_535  # two bytes on the wire
 
-# A frame with ``basic.ack`` (tag, multiple) or ``basic.reject`` (tag, requeue).
-_VERDICT_FRAME: Final = Struct(">BHIHHQBB")
-_METHOD_FRAME: Final = 1
-_VERDICT_SIZE: Final = 13
-_BASIC: Final = 60
-_ACK: Final = 80
-_REJECT: Final = 90
-_FRAME_END: Final = 0xCE
-
-_REQUEUES: Final[Mapping[Verdict, bool]] = MappingProxyType(
-    {Verdict.REQUEUE: True, Verdict.REJECT: False}
-)
-
 
 class AmqpIntake(KombuIntake[int]):
     """Implements ``ports.Intake`` on RabbitMQ; a handle is the channel's delivery tag."""
 
-    _consumers: dict[str, str]  # queue name -> consumer tag
+    def __init__(
+        self,
+        link: Link,
+        queues: Sequence[QueueSpec],
+        *,
+        node: str,
+        parts: IntakeParts,
+        delays: Delays,
+        is_late: Callable[[str], bool] | None = None,
+    ) -> None:
+        super().__init__(link, queues, node=node, parts=parts)
+        self._delays, self._is_late = delays, is_late
+        self._ask_every_s = parts.ask_every_s
+        self._may_delay = True
+        self._consumers: dict[str, str] = {}  # queue name -> consumer tag
+        # Messages that came again, and whose count has to be raised before they are given out.
+        self._uncounted: list[int] = []
+
+    @property
+    def parks(self) -> bool:
+        """Yes: RabbitMQ delays messages in queues of its own, unless it forbids to use them."""
+        return self._may_delay
 
     def _begin(self) -> None:
         self._consumers = {}
         self._cancelled: list[str] = []
+        self._uncounted = []
         self._consumer_numbers = count(1)
         self._shared = self._shares_prefetch()
         self._started = False
         self._link.declare([queue for queue in self._queues.values() if not queue.no_declare])
+        self._begin_delays(list(self._queues.values()))
+
+    def _begin_delays(self, queues: Sequence[QueueSpec]) -> None:
+        try:
+            self._delays.begin(self._link, queues)
+        except AccessRefused as error:
+            self._may_delay = False
+            logger.warning(
+                "%s: what is not due yet waits in this worker, since its user may not use the"
+                " queues celery_delayed_*: %s",
+                self._link.where,
+                error,
+            )
 
     def _start(self) -> None:
         """Consume: not before the first look, because the prefetch must be known by then."""
@@ -68,6 +99,7 @@ class AmqpIntake(KombuIntake[int]):
     def _consume(self, queue: QueueSpec) -> None:
         if self._started:
             self._take_from(queue)
+            self._begin_delays([queue])
 
     def _take_from(self, queue: QueueSpec) -> None:
         if not queue.no_declare:
@@ -99,7 +131,7 @@ class AmqpIntake(KombuIntake[int]):
         for name in names:
             self._consumers.pop(name, None)
             if name in self._queues:
-                self._take_from(self._queues[name])
+                self._consume(self._queues[name])
 
     # -- prefetch --------------------------------------------------------------------------------
 
@@ -155,29 +187,78 @@ class AmqpIntake(KombuIntake[int]):
         self._link.pump()
         if self._cancelled:
             self._consume_again()
+        if self._uncounted:
+            self._count_again()
 
     def _on_message(self, message: Any, queue: QueueSpec, *, counts: bool) -> None:
-        properties, info = message.properties, message.delivery_info
-        headers = properties.get("application_headers") or {}
-        attempts = headers.get(DELIVERY_COUNT, 0 if counts else None)
-        self._accept(
-            None if queue.no_ack else info["delivery_tag"],
-            lambda tag: Delivery(
-                tag=tag,
-                message=message_from(
-                    message.body or b"",
-                    headers,
-                    properties,
-                    properties.get("content_type"),
-                    properties.get("content_encoding"),
-                ),
-                queue=queue.name,
-                exchange=info["exchange"],
-                routing_key=info["routing_key"],
-                redelivered=bool(info["redelivered"]),
-                attempts=attempts,
-            ),
+        info = message.delivery_info
+        handle = None if queue.no_ack else info["delivery_tag"]
+        tag = next(self._numbers)
+        sent = amqp_message(message)
+        why = self._link.why_spoiled()
+        if why is None and not TEXT.issuperset(map(type, sent.headers)):
+            why = "the name of a header is no text"
+        if why is not None:
+            self._accept(handle, queue, Malformed(tag, queue.name, sent.body, why))
+            return
+        came = arrived(sent, info["exchange"], info["routing_key"])
+        plain, exchange, routing_key = came.message, came.exchange, came.routing_key
+        if exchange == DELIVERY_EXCHANGE:  # Celery's delays do not say where it came from
+            exchange, routing_key = queue.exchange.name, undelayed_key(routing_key)
+        again = bool(info["redelivered"])
+        attempts = self._attempts(plain, came.attempts, again=again, counts=counts)
+        delivery = Delivery(
+            tag=tag,
+            message=plain,
+            queue=queue.name,
+            exchange=exchange,
+            routing_key=routing_key,
+            redelivered=again or bool(came.attempts),
+            attempts=attempts,
         )
+        self._accept(handle, queue, delivery)
+        if again and attempts and handle is not None and DELIVERY_COUNT not in plain.headers:
+            self._uncounted.append(tag)
+
+    # -- how often a message was begun -----------------------------------------------------------
+
+    def _attempts(
+        self, message: Message, known: int | None, *, again: bool, counts: bool
+    ) -> int | None:
+        """Add up what the header says and what the broker says.
+
+        A message that was never acknowledged may have begun only if its task acknowledges late.
+        """
+        if not again and known is None and DELIVERY_COUNT not in message.headers:
+            return 0 if counts else None
+        counted = count_in(message.headers, DELIVERY_COUNT)
+        task = message.headers.get("task")
+        if self._is_late is not None and isinstance(task, str) and not self._is_late(task):
+            return None
+        if counted is not None:
+            return (known or 0) + counted
+        # A classic queue says that a message comes again, and not how often.
+        if again and isinstance(task, str):
+            return (known or 0) + 1
+        return known or 0 if counts else known
+
+    def _count_again(self) -> None:
+        """Raise the count of messages that came again, so that it outlives this worker too.
+
+        To change a header is to publish the message anew, behind those that wait; the worker gets
+        it when it is its turn.  What came last goes first: of several that a worker had when it
+        was lost, the one that began first is the likeliest to have ended it.  Where the broker
+        takes nothing, they are given out as they are.
+        """
+        tags, self._uncounted = self._uncounted, []
+        gone, settled = self._errands.recount([self._given[tag] for tag in reversed(tags)])
+        if gone:
+            self._inbox = [one for one in self._inbox if one.tag not in gone]
+            for tag in gone:
+                del self._given[tag]
+        self._settle_some(settled)
+
+    # -- verdicts --------------------------------------------------------------------------------
 
     def _settle(self, settlements: Sequence[Settlement]) -> None:
         channel, raw = self._link.channel, self._link.raw
@@ -189,41 +270,31 @@ class AmqpIntake(KombuIntake[int]):
         if any(settlement.verdict is Verdict.CLAIM for settlement in settlements):
             self._say_prefetch()  # the question whose answer says that all before it was done
 
+    def close(self) -> None:
+        """Hand back what is unsettled and unclaimed, and let go of the connection.
+
+        What the worker has not even seen goes back as such, so that it does not count.
+        """
+        with contextlib.suppress(BrokerGoneError), self._guarded():
+            for name in list(self._consumers):
+                self._cancel(name)
+            self.settle([Settlement(one.tag, Verdict.REQUEUE) for one in self._inbox])
+        super().close()
+
     def renew(self) -> float | None:
         """Send a heartbeat if one is due; notice if the broker's are missing."""
         with self._guarded():
             raw = self._link.raw
             if not raw.heartbeat:
-                return None
+                return self._ask_for_a_sign()
             self._link.pump()  # what came while we were busy counts as a sign of life
             raw.heartbeat_tick(rate=self._checkrate)
             return float(raw.heartbeat) / self._checkrate
 
-
-def verdict_frames(
-    channel: int, given_out: Mapping[int, int], settlements: Sequence[Settlement]
-) -> list[bytes]:
-    """Say as few frames as possible; ``given_out`` maps our tags to the channel's, in order."""
-    acked = {settlement.tag for settlement in settlements if settlement.verdict not in _REQUEUES}
-    frames = []
-    prefix_end = None
-    for tag in given_out:
-        if tag not in acked:
-            break
-        prefix_end = given_out[tag]
-        acked.discard(tag)
-    if prefix_end is not None:
-        frames.append(_frame(channel, _ACK, prefix_end, flag=True))
-    frames.extend(_frame(channel, _ACK, given_out[tag], flag=False) for tag in sorted(acked))
-    frames.extend(
-        _frame(channel, _REJECT, given_out[settlement.tag], flag=_REQUEUES[settlement.verdict])
-        for settlement in settlements
-        if settlement.verdict in _REQUEUES
-    )
-    return frames
-
-
-def _frame(channel: int, method: int, tag: int, *, flag: bool) -> bytes:
-    return _VERDICT_FRAME.pack(
-        _METHOD_FRAME, channel, _VERDICT_SIZE, _BASIC, method, tag, flag, _FRAME_END
-    )
+    def _ask_for_a_sign(self) -> float | None:
+        """Ask anything, for nobody else would notice that the connection carries nothing."""
+        if self._ask_every_s is not None and self._started:
+            self._link.limit(Deadline(self._clock, self._ask_every_s))
+            self._say_prefetch()
+            self._link.limit(Deadline(self._clock, None))
+        return self._ask_every_s

@@ -123,7 +123,7 @@ def key_of(spec: Spec) -> Hashable:
 
 def is_quorum(spec: QueueSpec) -> bool:
     """Whether RabbitMQ counts deliveries of this queue, and has no global prefetch for it."""
-    return bool(_argument(spec, QUEUE_TYPE) == "quorum")
+    return bool(queue_argument(spec, QUEUE_TYPE) == "quorum")
 
 
 def consumer_arguments(spec: QueueSpec) -> dict[str, Any] | None:
@@ -131,6 +131,7 @@ def consumer_arguments(spec: QueueSpec) -> dict[str, Any] | None:
     return getattr(spec.native, "consumer_arguments", None)
 
 
-def _argument(spec: QueueSpec, name: str) -> Any:
+def queue_argument(spec: QueueSpec, name: str) -> Any:
+    """Return what the declaration of a queue says; what a policy says nobody here knows."""
     own = getattr(spec.native, "queue_arguments", None) or {}
     return own.get(name, spec.arguments.get(name))

@@ -3,29 +3,37 @@
 A worker's thread is the only one that uses an intake.  Owned here: the numbering of deliveries
 (over reconnects too), and what ``commit`` means where no step can be made atomic with another:
 publish the follow-ups, store the results, then settle.  A crash in between repeats, never loses.
+
+``kombu_verdicts`` says which verdicts need a message to be published; that is done first, and
+confirmed, before the delivery is acknowledged.
 """
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import count
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from taskq.adapters.broker.errors import BrokerGoneError
-from taskq.adapters.broker.kombu_links import Deadline, Link, explain
+from taskq.adapters.broker.kombu_advice import explain
+from taskq.adapters.broker.kombu_errands import Errands
+from taskq.adapters.broker.kombu_links import Deadline, Link
+from taskq.adapters.broker.kombu_verdicts import Given, Verdicts
 from taskq.ports import (
     Clock,
     Completion,
     Delivery,
     LostMessage,
     Malformed,
-    Message,
     Outgoing,
     QueueSpec,
     ResultStore,
     Settlement,
+    Verdict,
 )
 
 Publish = Callable[[Sequence[Outgoing]], None]
@@ -39,17 +47,18 @@ CONNECT_TIMEOUT_S: Final = 30.0
 # What ``receive`` returns at once where the transport has to be asked for each message.
 BATCH: Final = 200
 
-# Properties of a message that have a field of their own, or are the transport's own business.
-OWN_FIELDS: Final = frozenset(
-    {
-        "content_type",
-        "content_encoding",
-        "application_headers",
-        "delivery_info",
-        "delivery_tag",
-        "body_encoding",
-    }
-)
+
+@dataclass(frozen=True, slots=True)
+class IntakeParts:
+    """What an intake stands on, beside its own connection."""
+
+    clock: Clock
+    publish: Publish  # to where clients write
+    verdicts: Verdicts
+    errands: Errands
+    checkrate: float  # heartbeats sent within the time in which one is due
+    # How often to ask a broker for a sign of life where none comes by itself; None: never.
+    ask_every_s: float | None = None
 
 
 def _tag(done: Completion) -> int | None:
@@ -60,23 +69,20 @@ class KombuIntake(ABC, Generic[Handle]):
     """Implements ``ports.Intake``, up to what transports do differently."""
 
     def __init__(
-        self,
-        link: Link,
-        queues: Sequence[QueueSpec],
-        *,
-        node: str,
-        clock: Clock,
-        publish: Publish,
-        checkrate: float,
+        self, link: Link, queues: Sequence[QueueSpec], *, node: str, parts: IntakeParts
     ) -> None:
-        self._link, self._clock, self._publish = link, clock, publish
-        self._node, self._checkrate = node, checkrate
+        self._link, self._clock, self._publish = link, parts.clock, parts.publish
+        self._verdicts, self._errands = parts.verdicts, parts.errands
+        self._node, self._checkrate = node, parts.checkrate
         self._queues = {queue.name: queue for queue in queues}
         self._prefetch = 0
         self._numbers = count(1)
         self._inbox: list[Delivery | Malformed] = []
         # What the transport has given out on this connection, oldest first.
         self._open: dict[int, Handle] = {}
+        # All that waits for its last verdict: what is open, and what the broker has forgotten
+        # since it was claimed.  As many as the worker has in its hands.
+        self._given: dict[int, Given] = {}
         # What was out when a connection ended: the broker gives it to others, so what it did here
         # must not count.
         self._lost: set[int] = set()
@@ -87,6 +93,11 @@ class KombuIntake(ABC, Generic[Handle]):
     def keeps_deliveries(self) -> bool:
         """False: what was given out goes back when the connection ends."""
         return False
+
+    @property
+    @abstractmethod
+    def parks(self) -> bool:
+        """Whether ``settle`` and ``commit`` take PARK."""
 
     @property
     @abstractmethod
@@ -133,15 +144,50 @@ class KombuIntake(ABC, Generic[Handle]):
         """Take what is there."""
         with self._guarded():
             self._collect()
+            if self._errands.are_due:
+                self._run_errands()
         inbox, self._inbox = self._inbox, []
         return inbox
 
+    # -- verdicts --------------------------------------------------------------------------------
+
     def settle(self, settlements: Sequence[Settlement]) -> None:
         """Carry out the verdicts; those on deliveries of an earlier connection mean nothing."""
-        known = [settlement for settlement in settlements if settlement.tag in self._open]
-        if known:
+        plain: list[Settlement] = []
+        given, is_open = self._given, self._open
+        for settlement in settlements:
+            tag, verdict = settlement.tag, settlement.verdict
+            if tag not in given:
+                continue
+            if verdict is Verdict.CLAIM:
+                if tag in is_open:
+                    plain.append(settlement)
+                continue
+            taken = given.pop(tag)
+            errand = (
+                None
+                if verdict is Verdict.ACK
+                else self._verdicts.errand(settlement, taken, is_open=tag in is_open)
+            )
+            if errand is not None:
+                self._errands.add(errand)
+            elif tag in is_open:
+                plain.append(settlement)
+        if self._errands.are_new:
             with self._guarded():
-                self._settle(known)
+                self._run_errands()
+        if plain:
+            with self._guarded():
+                self._settle(plain)
+
+    def _run_errands(self) -> None:
+        """Publish what has to be published, and have the broker forget what stood for it."""
+        self._settle_some(self._errands.run(self._open))
+
+    def _settle_some(self, settled: Sequence[tuple[int, Verdict]]) -> None:
+        verdicts = [Settlement(tag, verdict) for tag, verdict in settled if tag in self._open]
+        if verdicts:
+            self._settle(verdicts)
 
     def commit(self, completions: Sequence[Completion], store: ResultStore) -> None:
         """Publish follow-ups, store results, settle: each for the whole batch, in this order.
@@ -176,6 +222,8 @@ class KombuIntake(ABC, Generic[Handle]):
         """Nothing: what is out stays out as long as the connection."""
         return ()
 
+    # -- queues ----------------------------------------------------------------------------------
+
     def add_queue(self, queue: QueueSpec) -> None:
         """Take from one more queue."""
         if queue.name not in self._queues:
@@ -188,6 +236,8 @@ class KombuIntake(ABC, Generic[Handle]):
         if self._queues.pop(name, None) is not None:
             with self._guarded():
                 self._cancel(name)
+
+    # -- the connection --------------------------------------------------------------------------
 
     def reconnect(self) -> None:
         """Try once to connect again and to consume as before."""
@@ -204,21 +254,29 @@ class KombuIntake(ABC, Generic[Handle]):
 
     def _forget_open(self) -> None:
         """Note that the broker has back what was open."""
+        self._errands.forget(self._open)
+        for tag in self._open:
+            self._given.pop(tag, None)
         self._lost = set(sorted(self._lost | self._open.keys())[-MOST_LOST:])
         self._open.clear()
 
     def close(self) -> None:
         """Hand back what is unsettled and unclaimed, and let go of the connection."""
+        settled = self._errands.close(self._open)
+        # Where the connection is gone, everything is back already.
+        with contextlib.suppress(BrokerGoneError), self._guarded():
+            self._settle_some(settled)
         self._open.clear()
+        self._given.clear()
         self._inbox.clear()
         self._link.close()
 
-    def _accept(self, handle: Handle | None, delivery: Callable[[int], Delivery]) -> None:
-        """Number a delivery; with a handle it has to be settled."""
-        tag = next(self._numbers)
+    def _accept(self, handle: Handle | None, queue: QueueSpec, taken: Delivery | Malformed) -> None:
+        """Take a delivery in; with a handle it has to be settled, else the broker forgot it."""
         if handle is not None:
-            self._open[tag] = handle
-        self._inbox.append(delivery(tag))
+            self._open[taken.tag] = handle
+        self._given[taken.tag] = Given(taken, queue, self._node)
+        self._inbox.append(taken)
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -241,20 +299,3 @@ class KombuIntake(ABC, Generic[Handle]):
 
     def _on_failure(self, error: BaseException) -> None:
         """Learn from an error before the connection is dropped."""
-
-
-def message_from(
-    body: bytes, headers: dict[str, Any], properties: dict[str, Any], ctype: Any, encoding: Any
-) -> Message:
-    """Make the record that travels on."""
-    return Message(
-        headers=headers,
-        body=body,
-        content_type=ctype or "",
-        content_encoding=encoding or "",
-        properties={
-            name: value
-            for name, value in properties.items()
-            if name not in OWN_FIELDS and value is not None
-        },
-    )

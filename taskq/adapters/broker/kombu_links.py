@@ -8,33 +8,27 @@ and has no limit, so transports are opened here, within the time that the caller
 from __future__ import annotations
 
 import contextlib
-import itertools
-import os
-import socket
 import ssl
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from struct import Struct
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import amqp
-from kombu.connection import Connection
 from kombu.transport import virtual
 
 from taskq.adapters.broker import kombu_entities as entities
 from taskq.adapters.broker.errors import BrokerError
+from taskq.adapters.broker.kombu_advice import explain
 from taskq.adapters.broker.kombu_entities import Spec
+from taskq.adapters.broker.kombu_frames import ReadableFrames, split_frames
+from taskq.adapters.broker.kombu_settings import ANSWER_TIMEOUT_S, LinkSettings
 from taskq.adapters.inherited import leave_to_parent
-from taskq.ports import Clock, Place, Randomness
+from taskq.ports import Clock
 
-# How long one answer of a broker may take when the caller has set no limit.
-ANSWER_TIMEOUT_S: Final = 30.0
 # How long a farewell may take: the broker takes back everything anyway when the socket closes.
 CLOSE_TIMEOUT_S: Final = 2.0
 RECEIVE_BYTES: Final = 65_536
 STARS: Final = "**"
-
-FailoverStrategy = str | Callable[[Sequence[str]], Iterator[str]]
 
 
 class Deadline:
@@ -56,59 +50,6 @@ class Deadline:
         return self._end is not None and self._clock.read().elapsed_s >= self._end
 
 
-@dataclass(frozen=True, slots=True)
-class LinkSettings:
-    """How to reach a broker."""
-
-    urls: tuple[str, ...]
-    place: Place
-    randomness: Randomness
-    transport_options: Mapping[str, Any] = field(default_factory=dict)
-    ssl: Any = False
-    login_method: str | None = None
-    connect_timeout_s: float = 4.0
-    failover_strategy: FailoverStrategy | None = None
-
-    def connection(self, heartbeat_s: float = 0) -> Connection:
-        """Return kombu's connection, not connected."""
-        return Connection(
-            list(self.urls) if len(self.urls) > 1 else self.urls[0],
-            ssl=self.ssl,
-            connect_timeout=self.connect_timeout_s,
-            transport_options=self._options(),
-            login_method=self.login_method,
-            heartbeat=heartbeat_s,
-            failover_strategy=self._strategy(),
-        )
-
-    def _options(self) -> dict[str, Any]:
-        options = dict(self.transport_options)
-        # Confirms are counted here, for whole batches; amqp's own wait for each message.
-        options.pop("confirm_publish", None)
-        scheme = self.urls[0].partition(":")[0]
-        if scheme in {"amqp", "amqps", "pyamqp"}:
-            name = f"taskq {self.place.hostname} {os.getpid()}"
-            known = options.get("client_properties") or {}
-            options["client_properties"] = {"connection_name": name, **known}
-        elif scheme in {"redis", "rediss"}:
-            # Without these its client waits for ever.
-            options.setdefault("socket_connect_timeout", self.connect_timeout_s)
-            options.setdefault("socket_timeout", ANSWER_TIMEOUT_S)
-        return options
-
-    def _strategy(self) -> FailoverStrategy:
-        return (
-            self._shuffled
-            if self.failover_strategy == "shuffle"
-            else (self.failover_strategy or "round-robin")
-        )
-
-    def _shuffled(self, urls: Sequence[str]) -> Iterator[str]:
-        """Cycle through the URLs in an order drawn once for each connection."""
-        drawn = {url: self.randomness.uniform(0, 1) for url in urls}
-        return itertools.cycle(sorted(urls, key=drawn.__getitem__))
-
-
 class Link:
     """One connection with one channel."""
 
@@ -120,6 +61,7 @@ class Link:
         self._declared: set[Hashable] = set()
         self._published: int | None = None  # None: publishes are not confirmed
         self.blocked_why: str | None = None  # the broker takes no messages for now
+        self._frames: ReadableFrames | None = None
 
     @property
     def where(self) -> str:
@@ -177,6 +119,8 @@ class Link:
         leave_to_parent(self.sock)
         if self.speaks_amqp:
             self.raw.on_blocked, self.raw.on_unblocked = self._on_blocked, self._on_unblocked
+            self._frames = ReadableFrames(self.raw.on_inbound_frame)
+            self.raw.on_inbound_frame = self._frames
         self.limit(deadline)
         self._published = None
         self.channel = transport.create_channel(self.raw)
@@ -199,6 +143,30 @@ class Link:
             if (key := entities.key_of(spec)) not in self._declared:
                 entities.to_entity(spec).bind(self.channel).declare()
                 self._declared.add(key)
+
+    def once(self, key: Hashable, deed: Callable[[], object]) -> None:
+        """Do something that holds for the rest of this connection, if it was not done yet."""
+        if key not in self._declared:
+            deed()
+            self._declared.add(key)
+
+    @contextmanager
+    def side_channel(self) -> Iterator[Any]:
+        """Lend one more channel of AMQP: for what may fail, since a failure closes its channel."""
+        channel = self.raw.channel()
+        channel.auto_decode = False
+        try:
+            yield channel
+        finally:
+            # What failed on it is on its way up; a farewell that fails as well adds nothing.
+            with contextlib.suppress(*self.failures):
+                channel.close()
+
+    def why_spoiled(self) -> str | None:
+        """Say what could not be read of the message that has just come, once."""
+        if self._frames is None:
+            return None
+        return self._frames.why_spoiled(self.channel.channel_id)
 
     def select_confirms(self) -> None:
         """Have publishes confirmed; the broker numbers them from here."""
@@ -265,10 +233,10 @@ class Link:
         raw, self.raw, self.channel = self.raw, None, None
         if raw is None:
             return
-        if (sock := getattr(getattr(raw, "_transport", None), "sock", None)) is not None:
-            sock.settimeout(CLOSE_TIMEOUT_S)
         # The connection may be gone already, which is what was wanted.
         with contextlib.suppress(*self.failures, AttributeError):
+            if (sock := getattr(getattr(raw, "_transport", None), "sock", None)) is not None:
+                sock.settimeout(CLOSE_TIMEOUT_S)
             self.connection.transport.close_connection(raw)
         if isinstance(raw, amqp.Connection):
             raw.collect()
@@ -297,53 +265,6 @@ class Link:
         """Word a failure."""
         why, advice = explain(failure)
         return BrokerError(self.where, f"{doing}: {why}", advice)
-
-
-_FRAME_HEAD: Final = Struct(">BHI")
-_FRAME_OVERHEAD: Final = _FRAME_HEAD.size + 1  # and the end mark
-_FRAME_END: Final = 0xCE
-
-
-def split_frames(buffer: bytes) -> tuple[list[tuple[int, int, bytes]], bytes]:
-    """Cut complete AMQP frames (type, channel, payload) off; returns them and what remains."""
-    frames: list[tuple[int, int, bytes]] = []
-    start, length = 0, len(buffer)
-    while length - start >= _FRAME_OVERHEAD:
-        kind, channel, size = _FRAME_HEAD.unpack_from(buffer, start)
-        end = start + _FRAME_OVERHEAD + size
-        if end > length:
-            break
-        if buffer[end - 1] != _FRAME_END:
-            raise amqp.exceptions.UnexpectedFrame(f"a frame ends with {buffer[end - 1]:#x}")
-        frames.append((kind, channel, buffer[start + _FRAME_HEAD.size : end - 1]))
-        start = end
-    return frames, buffer[start:]
-
-
-# The first class that fits gives the advice.
-_ADVICE: Final[tuple[tuple[type[BaseException], str], ...]] = (
-    (ConnectionRefusedError, "is the broker running there, and is the port right?"),
-    (socket.gaierror, "check the host name in broker_url"),
-    (ssl.SSLError, "check broker_use_ssl, and the certificates it names"),
-    (amqp.exceptions.AccessRefused, "check user, password and permissions in broker_url"),
-    (amqp.exceptions.NotAllowed, "check the virtual host in broker_url"),
-    (
-        amqp.exceptions.PreconditionFailed,
-        "it exists with other properties: declare it the same way everywhere, or delete it once",
-    ),
-    (amqp.exceptions.ResourceLocked, "another connection holds it exclusively"),
-    (TimeoutError, "is something between here and the broker dropping packets?"),
-)
-
-
-def explain(failure: BaseException) -> tuple[str, str]:
-    """Say why, and what to do."""
-    if isinstance(failure, TimeoutError):
-        why = "no answer in time"
-    else:
-        why = str(failure) or type(failure).__name__
-    advice = next((text for kind, text in _ADVICE if isinstance(failure, kind)), "")
-    return why, advice
 
 
 def is_virtual(channel: Any) -> bool:

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from taskq.adapters.broker.errors import BrokerError
-from taskq.adapters.broker.kombu_links import ANSWER_TIMEOUT_S, Deadline, Link
+from taskq.adapters.broker.kombu_links import Deadline, Link
+from taskq.adapters.broker.kombu_settings import ANSWER_TIMEOUT_S
 
 
 class LinkPool:

@@ -38,14 +38,13 @@ def send(
     """Send; each message that the broker has is taken off ``pending``."""
     if not link.speaks_amqp:
         return _send_one_by_one(link, pending)
-    confirm = confirm or options.mandatory
     while pending:
-        window = pending[:WINDOW]
-        if confirm:
-            _send_confirmed(link, window, options, deadline)
+        if confirm or options.mandatory:
+            _send_confirmed(link, pending, options, deadline)
         else:
+            window = pending[:WINDOW]
             _send_unconfirmed(link, window, options)
-        del pending[: len(window)]
+            del pending[: len(window)]
     return None
 
 
@@ -84,7 +83,8 @@ def _prepared(channel: Any, outgoing: Outgoing) -> Any:
     )
 
 
-def _put(link: Link, outgoing: Outgoing, options: PublishOptions, *, mandatory: bool) -> None:
+def put(link: Link, outgoing: Outgoing, options: PublishOptions, *, mandatory: bool) -> None:
+    """Write one message to the socket, and wait for nothing."""
     # ``basic_publish`` looks for news on the socket before each message, and waits after it.
     link.channel.send_method(
         spec.Basic.Publish,
@@ -97,30 +97,35 @@ def _put(link: Link, outgoing: Outgoing, options: PublishOptions, *, mandatory: 
 def _send_unconfirmed(link: Link, window: Sequence[Outgoing], options: PublishOptions) -> None:
     for outgoing in window:
         link.declare(outgoing.declare)
-        _put(link, outgoing, options, mandatory=False)
+        put(link, outgoing, options, mandatory=False)
 
 
 def _send_confirmed(
-    link: Link, window: Sequence[Outgoing], options: PublishOptions, deadline: Deadline
+    link: Link, pending: list[Outgoing], options: PublishOptions, deadline: Deadline
 ) -> None:
-    returned = _round(link, window, options, deadline)
-    if returned:
-        # A queue that we knew may have been deleted since: once more with new declarations.
-        link.forget_declared()
-        if returned := _round(link, returned, options, deadline):
-            raise _nowhere(link, returned[0])
+    """Send a window; what was not taken, for whatever reason, stays in ``pending``."""
+    if not _round(link, pending, WINDOW, options, deadline):
+        return
+    # A queue that we knew may have been deleted since: once more with new declarations.
+    link.forget_declared()
+    if returned := _round(link, pending, WINDOW, options, deadline):
+        raise _nowhere(link, returned[0])
 
 
 def _round(
-    link: Link, window: Sequence[Outgoing], options: PublishOptions, deadline: Deadline
+    link: Link, pending: list[Outgoing], size: int, options: PublishOptions, deadline: Deadline
 ) -> list[Outgoing]:
-    """Send a window and wait for it; returns what no queue took."""
+    """Send some and wait for them; returns what no queue took."""
+    window = pending[:size]
     with Confirms(link) as confirms:
-        for outgoing in window:
-            link.declare(outgoing.declare)
-            confirms.expect(outgoing)
-            _put(link, outgoing, options, mandatory=options.mandatory or _must_arrive(outgoing))
-        confirms.wait(deadline, options.confirm_timeout_s)
+        try:
+            for outgoing in window:
+                link.declare(outgoing.declare)
+                confirms.expect(outgoing)
+                put(link, outgoing, options, mandatory=options.mandatory or _must_arrive(outgoing))
+            confirms.wait(deadline, options.confirm_timeout_s)
+        finally:
+            pending[: len(window)] = confirms.left_of(window)
     return confirms.returned
 
 
@@ -137,8 +142,10 @@ class Confirms:
     def __init__(self, link: Link) -> None:
         self._link, self._channel = link, link.channel
         self._waiting: dict[int, Outgoing] = {}  # by publish number, in order
+        self._numbers: list[int] = []  # of all that was sent
+        self._taken: set[int] = set()
         self._refused = 0
-        self.returned: list[Outgoing] = []
+        self._returned: dict[int, Outgoing] = {}
 
     def __enter__(self) -> Self:
         self._link.select_confirms()
@@ -156,7 +163,26 @@ class Confirms:
 
     def expect(self, outgoing: Outgoing) -> None:
         """Count the message that is sent next."""
-        self._waiting[self._link.count_publish()] = outgoing
+        number = self._link.count_publish()
+        self._waiting[number] = outgoing
+        self._numbers.append(number)
+
+    @property
+    def unanswered(self) -> list[Outgoing]:
+        """What may be on its way still."""
+        return list(self._waiting.values())
+
+    @property
+    def returned(self) -> list[Outgoing]:
+        """What no queue took."""
+        return list(self._returned.values())
+
+    def left_of(self, window: Sequence[Outgoing]) -> list[Outgoing]:
+        """Say which of those that were to be sent the broker does not have."""
+        taken = self._taken - self._returned.keys()
+        unsent = window[len(self._numbers) :]
+        sent = zip(self._numbers, window, strict=False)
+        return [*(outgoing for number, outgoing in sent if number not in taken), *unsent]
 
     def wait(self, deadline: Deadline, timeout_s: float | None) -> None:
         """Return when everything is confirmed; raises where something was refused."""
@@ -183,30 +209,28 @@ class Confirms:
             )
         return BrokerError(self._link.where, what, "it may have them or not")
 
-    def _settled(self, number: int, multiple: bool) -> int:
-        if not multiple:
-            return 0 if self._waiting.pop(number, None) is None else 1
-        numbers = [waiting for waiting in self._waiting if waiting <= number]
-        for waiting in numbers:
-            del self._waiting[waiting]
-        return len(numbers)
+    def _settled(self, number: int, multiple: bool) -> list[int]:
+        numbers = [number]
+        if multiple:
+            numbers = [waiting for waiting in self._waiting if waiting <= number]
+        return [one for one in numbers if self._waiting.pop(one, None) is not None]
 
     def _on_ack(self, number: int, multiple: bool) -> None:
-        self._settled(number, multiple)
+        self._taken.update(self._settled(number, multiple))
 
     def _on_nack(self, number: int, multiple: bool) -> None:
-        self._refused += self._settled(number, multiple)
+        self._refused += len(self._settled(number, multiple))
 
     def _on_return(self, _error: Exception, exchange: str, routing_key: str, message: Any) -> None:
         # It comes back before its confirmation, without its number.
-        for outgoing in self._waiting.values():
+        for number, outgoing in self._waiting.items():
             if (
                 outgoing.exchange == exchange
                 and outgoing.routing_key == routing_key
                 and outgoing.message.body == message.body
-                and not any(known is outgoing for known in self.returned)
+                and number not in self._returned
             ):
-                self.returned.append(outgoing)
+                self._returned[number] = outgoing
                 return
 
 

@@ -1,9 +1,8 @@
 """A worker's end of the transports on which kombu emulates AMQP: memory, filesystem, SQS, ...
 
 Made by ``KombuBroker.consume``.  These have no socket to watch, so they are asked, the less often
-the longer nothing came.  kombu's channels do two things that a worker cannot use, and that are
-undone here: they decompress bodies (without a limit, before anybody could refuse), and some throw
-away what is unacknowledged when they are closed.
+the longer nothing came.  Some of kombu's channels throw away what is unacknowledged when they are
+closed, so it is put back before.
 """
 
 from __future__ import annotations
@@ -13,23 +12,29 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from taskq.adapters.broker.kombu_again import arrived
 from taskq.adapters.broker.kombu_entities import consumer_arguments
-from taskq.adapters.broker.kombu_intake import BATCH, KombuIntake, message_from
+from taskq.adapters.broker.kombu_intake import BATCH, KombuIntake
 from taskq.adapters.broker.kombu_links import is_virtual
-from taskq.ports import Delivery, Malformed, QueueSpec, Settlement, Verdict
+from taskq.adapters.broker.kombu_messages import undecoded, virtual_message
+from taskq.ports import Delivery, ExchangeSpec, Malformed, QueueSpec, Settlement, Verdict
 
 # Short enough for tasks that follow each other, long enough for an idle worker to cost nothing.
 SHORTEST_POLL_S: Final = 0.01
 LONGEST_POLL_S: Final = 0.05
 
 POLLING_INTERVAL: Final = "polling_interval"  # transport option; on SQS each look costs money
-COMPRESSION: Final = "compression"  # header
 
 
 class VirtualIntake(KombuIntake[Any]):
     """Implements ``ports.Intake`` on emulated transports; a handle is kombu's delivery tag."""
 
     _poll_s = SHORTEST_POLL_S
+
+    @property
+    def parks(self) -> bool:
+        """No: what is not due yet waits in the worker."""
+        return False
 
     def _begin(self) -> None:
         self._consumers: dict[str, str] = {}
@@ -101,28 +106,28 @@ class VirtualIntake(KombuIntake[Any]):
     def _take_malformed(self, queue: str, raw: Any, error: Exception) -> None:
         data = raw if isinstance(raw, str) else json.dumps(raw, default=repr)
         reason = f"{type(error).__name__}: {error}"
-        self._inbox.append(Malformed(next(self._numbers), queue, data.encode(), reason))
+        # It is gone from the queue: the transport knows no such delivery.
+        spec = self._queues.get(queue) or QueueSpec(queue, ExchangeSpec(""), queue)
+        self._accept(None, spec, Malformed(next(self._numbers), queue, data.encode(), reason))
 
     def _on_message(self, message: Any, queue: QueueSpec) -> None:
         info = message.delivery_info or {}
-        body = message.body
-        self._accept(
-            None if queue.no_ack else message.delivery_tag,
-            lambda tag: Delivery(
-                tag=tag,
-                message=message_from(
-                    body.encode() if isinstance(body, str) else bytes(body or b""),
-                    dict(message.headers or {}),
-                    dict(message.properties or {}),
-                    message.content_type,
-                    message.content_encoding,
-                ),
-                queue=queue.name,
-                exchange=info.get("exchange") or "",
-                routing_key=info.get("routing_key") or "",
-                redelivered=bool(info.get("redelivered") or getattr(message, "again", False)),
-            ),
+        came = arrived(
+            virtual_message(message),
+            info.get("exchange") or "",
+            info.get("routing_key") or "",
         )
+        again = bool(info.get("redelivered") or getattr(message, "again", False))
+        delivery = Delivery(
+            tag=next(self._numbers),
+            message=came.message,
+            queue=queue.name,
+            exchange=came.exchange,
+            routing_key=came.routing_key,
+            redelivered=again or bool(came.attempts),
+            attempts=came.attempts,
+        )
+        self._accept(None if queue.no_ack else message.delivery_tag, queue, delivery)
 
     def _settle(self, settlements: Sequence[Settlement]) -> None:
         channel = self._link.channel
@@ -151,23 +156,3 @@ class VirtualIntake(KombuIntake[Any]):
         for handle in self._open.values():
             self._link.channel.basic_reject(handle, requeue=True)
         self._forget_open()
-
-
-def undecoded(base: Any) -> Any:
-    """Make a message class that leaves a compressed body as it came."""
-
-    class UndecodedMessage(base):  # type: ignore[misc]  # which class depends on the transport
-        """A message as it travels."""
-
-        def __init__(self, payload: Any, channel: Any = None, **kwargs: Any) -> None:
-            headers = payload.get("headers") or {}
-            plain = {name: value for name, value in headers.items() if name != COMPRESSION}
-            super().__init__({**payload, "headers": plain}, channel, **kwargs)
-            self.headers = headers
-            self.again = bool(payload.get("redelivered"))
-
-        def serializable(self) -> Any:
-            """Go back into the queue with all headers."""
-            return {**super().serializable(), "headers": dict(self.headers)}
-
-    return UndecodedMessage

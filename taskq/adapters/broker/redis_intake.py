@@ -1,8 +1,9 @@
 """A worker's end of Redis, as the Intake port.  Used by one thread.
 
-Owned here: how many at once, and what a verdict means.  Which queues, in which order:
-``redis_queues``; the record of what is out: ``redis_lease``; noticing messages:
-``redis_waiting``; what lost workers had: ``redis_recovery``.
+Owned here: how many at once, connecting, and the order of things.  Which queues, in which order:
+``redis_queues``; the record of what is out: ``redis_lease``; what a verdict means:
+``redis_settling``; noticing messages: ``redis_waiting``; what is not due: ``redis_parking``; what
+lost workers had: ``redis_recovery``.
 """
 
 from __future__ import annotations
@@ -13,30 +14,17 @@ from typing import Final
 
 from taskq.adapters.broker.errors import BrokerError
 from taskq.adapters.broker.redis_keepalive import Keepalive
-from taskq.adapters.broker.redis_lease import (
-    ENTRIES_PER_CALL,
-    MOST_TAKEN,
-    Held,
-    Lease,
-    Operation,
-    read_lease_entry,
-)
+from taskq.adapters.broker.redis_layout import Layout
+from taskq.adapters.broker.redis_lease import ENTRIES_PER_CALL, MOST_TAKEN, Lease
 from taskq.adapters.broker.redis_link import ANY, Link, LinkPool
+from taskq.adapters.broker.redis_loose import Given, Loose
+from taskq.adapters.broker.redis_parking import DueDates
 from taskq.adapters.broker.redis_queues import Queues
 from taskq.adapters.broker.redis_recovery import Recovery
-from taskq.adapters.broker.redis_routes import Push, Routes
-from taskq.adapters.broker.redis_scripts import RENEW
+from taskq.adapters.broker.redis_routes import Routes
+from taskq.adapters.broker.redis_settling import Settling
 from taskq.adapters.broker.redis_waiting import GRACE_S, PEEK_S, Listener, Peeks
-from taskq.adapters.broker.redis_wire import (
-    Layout,
-    dead_entry,
-    deliveries_of,
-    is_redelivered,
-    message_of,
-    place_of,
-    read_envelope,
-    returned,
-)
+from taskq.adapters.broker.redis_wire import delivery_of
 from taskq.adapters.results.redis import RedisStore
 from taskq.ports import (
     Clock,
@@ -48,7 +36,6 @@ from taskq.ports import (
     Randomness,
     ResultStore,
     Settlement,
-    Verdict,
 )
 
 # A lease is renewed so often in its time that two renewals may fail.
@@ -57,11 +44,6 @@ RENEWALS: Final = 3
 MORE_TO_RECOVER_S: Final = 0.05
 # How often lists are looked at that nobody waits at: too many, or on a client without sockets.
 POLL_S: Final = 0.1
-# For how long a worker that was asleep can learn that it was taken over.
-REMEMBER_TAKEN_OVER_MS: Final = 24 * 60 * 60 * 1000
-# Properties that say how a message travelled; what it is does not depend on them.
-OF_THE_WAY: Final = ("delivery_info", "body_encoding", "delivery_tag")
-STOPPED: Final = "worker stopped after the body may have started"
 
 
 class RedisIntake:
@@ -79,7 +61,7 @@ class RedisIntake:
         randomness: Randomness,
         order: str,
         lease_s: float,
-        delivery_limit: int,
+        most_letters: int,
         has_sockets: bool,
         unattended: bool = False,
     ) -> None:
@@ -93,14 +75,19 @@ class RedisIntake:
         self._waiting: list[Delivery | Malformed] = []
         # Tags whose follow-ups are out, while a store that is elsewhere is being waited for.
         self._published: set[int] = set()
-        self._lease = Lease(layout, routes, lease_s, self._new_token)
-        self._recovery = Recovery(
-            layout,
-            self._lease,
-            delivery_limit=delivery_limit,
+        self._lease = Lease(layout, routes, lease_s, self._new_token, most_letters)
+        self._loose = Loose()
+        self._due_dates = DueDates(layout, routes, clock, node, most_letters)
+        self._settling = Settling(
+            lease=self._lease,
+            loose=self._loose,
+            due_dates=self._due_dates,
+            routes=routes,
+            clock=clock,
+            node=node,
             queue_of=self._queues.name_of,
-            now=self._now,
         )
+        self._recovery = Recovery(layout, self._lease, self._queues.name_of, new_id=randomness.uuid)
         self._peeks = Peeks(pool, clock, has_sockets=has_sockets)
         self._has_sockets = has_sockets
         self._listener = Listener(pool, clock)
@@ -122,6 +109,11 @@ class RedisIntake:
         return True
 
     @property
+    def parks(self) -> bool:
+        """What is not due is kept here, and not by workers."""
+        return True
+
+    @property
     def watched(self) -> Sequence[int]:
         """File descriptors that become readable when ``receive`` may have something."""
         if not self._has_sockets:
@@ -131,13 +123,18 @@ class RedisIntake:
     @property
     def poll_s(self) -> float | None:
         """How often to call ``receive`` though nothing became readable; changes with time."""
-        listens_only = not self._queues.keys
-        if self._has_room() and not listens_only and not self._found_nothing:
+        takes = self._has_room() and bool(self._queues.keys)
+        if takes and not self._found_nothing:
             return 0.0
-        if self._has_sockets and (listens_only or self._peeks.can_wait):
+        waits = [POLL_S]
+        if self._has_sockets and (self._peeks.can_wait or not self._queues.keys):
             # A connection on which nothing comes any more is noticed by then.
-            return PEEK_S + GRACE_S
-        return POLL_S
+            waits = [PEEK_S + GRACE_S]
+        if takes:
+            waits.append(self._due_dates.wait_s)
+        if self._loose.next_s is not None:
+            waits.append(max(0.0, self._loose.next_s - self._clock.read().elapsed_s))
+        return min(waits)
 
     def set_prefetch(self, count: int) -> None:
         """How many deliveries may be unsettled and unclaimed at once; 0 means any number."""
@@ -148,9 +145,8 @@ class RedisIntake:
         with self._speaking() as link:
             out, self._waiting = self._waiting, []
             self._peeks.drain()
-            for queue, raw in self._listener.drain():
-                out.append(self._read(self._lease.next_tag(), raw, queue))
-            out += self._take_unleased(link)
+            self._due_dates.look(link, self._queues.names)
+            self._take_unleased(link, out)
             if self._queues.leased and self._has_room():
                 self._take(link, out)
             self._found_nothing = not out and self._has_room()
@@ -160,11 +156,10 @@ class RedisIntake:
 
     def settle(self, settlements: Sequence[Settlement]) -> None:
         """Carry out the verdicts, in order.  CLAIM has taken effect when this returns."""
+        settling = self._settling
         with self._speaking() as link:
-            held = self._lease.held
-            self._lease.do(
-                link, [self._verdict(one, held[one.tag]) for one in settlements if one.tag in held]
-            )
+            self._lease.do(link, [settling.operation(one) for one in settlements])
+            settling.settled(settlements)
 
     def commit(self, completions: Sequence[Completion], store: ResultStore) -> None:
         """Publish follow-ups, store results, settle; one atomic step if the store is here too."""
@@ -172,11 +167,7 @@ class RedisIntake:
         needs_store = any(one.result is not None for one in completions)
         with self._speaking() as link:
             if rides or not needs_store:
-                operations = [
-                    self._operation(one, store if isinstance(store, RedisStore) else None)
-                    for one in completions
-                ]
-                self._lease.do(link, operations)
+                self._commit_here(link, completions, store)
                 return
             ours = self._still_ours(link, completions)
             self._publish_once(link, ours)
@@ -189,8 +180,7 @@ class RedisIntake:
     def renew(self) -> float | None:
         """Renew the lease, and take over from workers that did not renew theirs."""
         with self._speaking() as link:
-            self._renew(link)
-            more = self._recovery.tend(link)
+            more = self._recovery.renew(link)
             self._queues.keep_alive(link)
             self._listener.check()
             return MORE_TO_RECOVER_S if more else self._lease_s / RENEWALS
@@ -226,10 +216,8 @@ class RedisIntake:
         finally:
             self._let_go()
 
-    # -- beside the port -------------------------------------------------------------------------
-
     def lost_claims(self) -> Sequence[LostMessage]:
-        """Return what went to the dead letters since the last call because its worker was lost."""
+        """Return what was found of lost workers since the last call."""
         lost, self._recovery.lost = self._recovery.lost, []
         return lost
 
@@ -249,6 +237,7 @@ class RedisIntake:
             yield self._link
         except ANY as error:
             self._let_go()
+            self._pool.doubt(error)
             raise self._pool.gone(error) from error
 
     def _connect(self) -> None:
@@ -261,10 +250,9 @@ class RedisIntake:
             lease.restore(link)
         else:
             lease.register(link)
-        self._waiting += [
-            self._read(tag, held.raw, self._queues.name_of(held.key))
-            for tag, held in lease.unknown(link)
-        ]
+        for tag, held in lease.unknown(link):
+            if held.lost_by is None or not self._recovery.note(tag, held):
+                self._waiting.append(delivery_of(tag, held.raw, self._queues.name_of(held.key)))
         self._attend()
 
     def _attend(self) -> None:
@@ -291,7 +279,7 @@ class RedisIntake:
         lists = self._queues.leased
         taken, complaint = self._lease.take(link, [key for _, key in lists], min(room, MOST_TAKEN))
         for tag, number, raw in taken:
-            out.append(self._read(tag, raw, lists[number][0]))
+            out.append(delivery_of(tag, raw, lists[number][0]))
         if taken:
             self._queues.rotate(lists[taken[0][1]][0])
         elif complaint:
@@ -301,80 +289,40 @@ class RedisIntake:
                 "something else uses a key of that name; give taskq a database of its own",
             )
 
-    def _take_unleased(self, link: Link) -> list[Delivery | Malformed]:
-        unleased = self._queues.unleased
-        if not unleased:
-            return []
-        room = self._prefetch or MOST_TAKEN
-        replies = link.ask_many([("RPOP", key, room) for _, key in unleased])
-        return [
-            self._read(self._lease.next_tag(), raw, name)
-            for (name, _), raws in zip(unleased, replies, strict=True)
-            for raw in raws or ()
-        ]
-
-    @staticmethod
-    def _read(tag: int, raw: bytes, queue: str) -> Delivery | Malformed:
-        try:
-            parsed = read_envelope(raw)
-            message = message_of(parsed)
-        except ValueError as error:
-            return Malformed(tag, queue, raw, str(error))
-        exchange, routing_key = place_of(parsed)
-        redelivered = is_redelivered(parsed)
-        for name in OF_THE_WAY:
-            parsed["properties"].pop(name, None)
-        return Delivery(
-            tag, message, queue, exchange, routing_key, redelivered, deliveries_of(parsed)
-        )
-
-    # -- settling --------------------------------------------------------------------------------
-
-    def _verdict(self, settlement: Settlement, held: Held | None) -> Operation:
-        """Say what is to be done with one tag; nothing is pushed for what is not ours any more."""
-        tag, verdict = settlement.tag, settlement.verdict
-        if verdict is Verdict.CLAIM:
-            return Operation("C", tag)
-        operation = Operation(self._lease.mode(tag), tag)
-        if verdict is not Verdict.ACK and held is not None:
-            operation.pushes = (self._push_of(settlement, held),)
-        return operation
-
-    def _operation(self, completion: Completion, store: RedisStore | None) -> Operation:
-        settlement = completion.settlement
-        if settlement is None:
-            operation = Operation("N")
-        else:
-            operation = self._verdict(settlement, self._lease.held.get(settlement.tag))
-        if completion.follow_ups:
-            operation.outgoing = completion.follow_ups
-            operation.texts = tuple(self._routes.envelope(one) for one in completion.follow_ups)
-        if completion.result is not None:
-            assert store is not None, "results ride only with the store at this place"
-            operation.results = (store.write_of(completion.result),)
-        return operation
-
-    def _push_of(self, settlement: Settlement, held: Held) -> Push:
-        if settlement.verdict is Verdict.REQUEUE:
-            text = _marked(held.raw, counted=True)
-            return Push(
-                "LPUSH", held.key, text, self._routes.life_ms(self._queues.name_of(held.key))
+    def _take_unleased(self, link: Link, out: list[Delivery | Malformed]) -> None:
+        """Take what needs no lease: from channels, from queues without acks, and what waited."""
+        given: list[Given] = []
+        if self._loose.next_s is not None:
+            given += self._loose.due(self._clock.read().elapsed_s)
+        given += (Given(queue, raw) for queue, raw in self._listener.drain())
+        if unleased := self._queues.unleased:
+            room = self._prefetch or MOST_TAKEN
+            replies = link.ask_many([("RPOP", key, room) for _, key in unleased])
+            given += (
+                Given(name, raw)
+                for (name, _), raws in zip(unleased, replies, strict=True)
+                for raw in raws or ()
             )
-        return self._dead(held, settlement.reason or "rejected")
+        for one in given:
+            tag = self._lease.next_tag()
+            self._loose.give(tag, one)
+            out.append(delivery_of(tag, one.raw, one.queue))
 
-    def _dead(self, held: Held, reason: str) -> Push:
-        entry = dead_entry(
-            held.raw, reason, self._now(), self._queues.name_of(held.key), self._node
-        )
-        return Push("LPUSH", self._layout.dead, entry)
+    # -- committing ------------------------------------------------------------------------------
+
+    def _commit_here(
+        self, link: Link, completions: Sequence[Completion], store: ResultStore
+    ) -> None:
+        settling, here = self._settling, store if isinstance(store, RedisStore) else None
+        self._lease.do(link, [settling.completion(one, here) for one in completions])
+        settling.settled(one.settlement for one in completions)
 
     def _still_ours(self, link: Link, completions: Sequence[Completion]) -> list[Completion]:
         """Leave out those whose lease was lost: somebody else does them."""
         tags = [one.settlement.tag for one in completions if one.settlement is not None]
         if tags and not link.ask("ZSCORE", self._layout.workers, self._lease.token):
             self._lease.restore(link)
-        held = self._lease.held
-        return [one for one in completions if one.settlement is None or one.settlement.tag in held]
+        return [one for one in completions if self._settling.is_out(one.settlement)]
 
     def _publish_once(self, link: Link, completions: Sequence[Completion]) -> None:
         """Publish follow-ups; not again when this is repeated because the store failed."""
@@ -391,72 +339,25 @@ class RedisIntake:
             one.settlement.tag for one in completions if one.settlement is not None
         )
 
-    # -- renewing --------------------------------------------------------------------------------
-
-    def _renew(self, link: Link) -> None:
-        layout, heirs = self._layout, self._recovery.heirs
-        tokens = [self._lease.token, *heirs]
-        reply = link.run(
-            RENEW,
-            [layout.workers],
-            [
-                self._lease.lease_ms,
-                layout.lease(""),
-                layout.claimed(""),
-                layout.taken_over(""),
-                REMEMBER_TAKEN_OVER_MS,
-                self._randomness.uuid(),
-                *tokens,
-            ],
-        )
-        ours = dict(zip(tokens, reply, strict=False))
-        heirs[:] = [heir for heir in heirs if ours[heir]]
-        if len(reply) > len(tokens):
-            heirs.append(reply[-1].decode())
-        if not ours[self._lease.token]:
-            self._lease.restore(link)
-
     # -- closing ---------------------------------------------------------------------------------
 
     def _hand_back(self, link: Link) -> None:
         """The youngest first, each in front of those before: the oldest is the next to be taken.
 
-        What was claimed and never settled is accounted for in the dead letters.
+        What was claimed stays where it is: whoever takes over the lease tells its end.
         """
         lease = self._lease
         if not link.ask("ZSCORE", self._layout.workers, lease.token):
             lease.restore(link)
-        key = self._layout.lease(lease.token)
-        tags = sorted((int(tag) for tag in link.ask("HKEYS", key)), reverse=True)
+        tags = [tag for tag in lease.tags(link, lease.token) if tag not in lease.claimed]
         for at in range(0, len(tags), ENTRIES_PER_CALL):
-            some = tags[at : at + ENTRIES_PER_CALL]
-            entries = link.ask("HMGET", key, *some)
             operations = []
-            for tag, entry in zip(some, entries, strict=True):
-                if entry is not None:
-                    held = lease.held.setdefault(tag, read_lease_entry(entry))
-                    operations.append(self._handing_back(tag, held))
+            for tag, held in lease.entries(link, lease.token, tags[at : at + ENTRIES_PER_CALL]):
+                ours = lease.held.setdefault(tag, held)
+                operations.append(self._settling.handing_back(tag, ours))
             lease.do(link, operations)
-
-    def _handing_back(self, tag: int, held: Held) -> Operation:
-        if tag in self._lease.claimed:
-            return Operation("E", tag, pushes=(self._dead(held, STOPPED),))
-        text = _marked(held.raw, counted=False)
-        life_ms = self._routes.life_ms(self._queues.name_of(held.key))
-        return Operation("D", tag, pushes=(Push("RPUSH", held.key, text, life_ms),))
 
     # -- small things ----------------------------------------------------------------------------
 
     def _new_token(self) -> str:
         return f"{self._node}.{self._randomness.uuid()}"
-
-    def _now(self) -> str:
-        return self._clock.read().wall.isoformat()
-
-
-def _marked(raw: bytes, *, counted: bool) -> str | bytes:
-    """Mark a message as given out before; what cannot be read goes back as it came."""
-    try:
-        return returned(read_envelope(raw), counted=counted)
-    except ValueError:
-        return raw

@@ -3,6 +3,9 @@
 Used where nobody calls ``renew`` for as long as a body takes: a solo pool runs bodies in the
 thread of the loop.  It renews and does nothing else: whoever is taken over stays taken over,
 and lost workers are looked for by ``renew`` alone.
+
+Its limit: a body that runs in C and does not release the interpreter for longer than a lease lets
+no thread run, this one neither.  Its message comes again then, and its own end is refused.
 """
 
 from __future__ import annotations
@@ -10,9 +13,9 @@ from __future__ import annotations
 import threading
 from typing import Final
 
+from taskq.adapters.broker.redis_layout import Layout
 from taskq.adapters.broker.redis_lease import Lease
 from taskq.adapters.broker.redis_link import ANY, LinkPool, Script
-from taskq.adapters.broker.redis_wire import Layout
 
 # KEYS: workers                        ARGV: token, lease in ms
 KEEP: Final = Script(

@@ -18,16 +18,25 @@ What can go wrong, and what follows:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from taskq.adapters.broker.errors import BrokerError
+from taskq.adapters.broker.redis_layout import Layout
 from taskq.adapters.broker.redis_link import Link
+from taskq.adapters.broker.redis_operations import (
+    Held,
+    Operation,
+    Said,
+    Tag,
+    lease_entry,
+    read_lease_entry,
+    read_said,
+    read_tag,
+    tag_order,
+)
 from taskq.adapters.broker.redis_routes import Push, Routes
-from taskq.adapters.broker.redis_scripts import COMMIT, REGISTER, TAKE
-from taskq.adapters.broker.redis_wire import Layout
-from taskq.adapters.results.redis_records import ResultWrite
-from taskq.ports import Outgoing
+from taskq.adapters.broker.redis_scripts import REGISTER, TAKE
+from taskq.adapters.broker.redis_scripts_commit import COMMIT
 
 # Operations in one script: the server does nothing else meanwhile, so this bounds its pause.
 OPERATIONS_PER_CALL: Final = 100
@@ -37,46 +46,25 @@ MOST_TAKEN: Final = 1000
 ENTRIES_PER_CALL: Final = 200
 
 
-class Held(NamedTuple):
-    """A message that this intake has."""
-
-    raw: bytes
-    key: str  # the list it came from
-
-
-@dataclass(slots=True)
-class Operation:
-    """One thing to do with one tag (or none), and what must be sent and stored before."""
-
-    mode: str  # D: done with, E: done with, was claimed, C: claim, N: no tag
-    tag: int | None = None
-    outgoing: tuple[Outgoing, ...] = ()
-    texts: tuple[str, ...] = ()
-    pushes: tuple[Push, ...] = ()
-    results: tuple[ResultWrite, ...] = ()
-
-
-@dataclass(slots=True)
-class Said:
-    """What the server said to a batch of operations."""
-
-    registered: bool
-    left_out: list[int] = field(default_factory=list)
-    failed: dict[int, str] = field(default_factory=dict)
-
-
 class Lease:
     """The tags that are out, and the token that they are out under."""
 
     def __init__(
-        self, layout: Layout, routes: Routes, lease_s: float, new_token: Callable[[], str]
+        self,
+        layout: Layout,
+        routes: Routes,
+        lease_s: float,
+        new_token: Callable[[], str],
+        most_letters: int,
     ) -> None:
         self._layout, self._routes = layout, routes
         self._lease_ms = int(lease_s * 1000)
         self._new_token = new_token
+        # What the script that settles is told each time, beside token and operations.
+        self._terms = (self._lease_ms, most_letters, layout.parked(""), layout.parked_messages(""))
         self.token = new_token()
-        self.held: dict[int, Held] = {}
-        self.claimed: set[int] = set()
+        self.held: dict[Tag, Held] = {}
+        self.claimed: set[Tag] = set()
         self.lost: list[int] = []
         self._last_tag = 0
 
@@ -146,8 +134,10 @@ class Lease:
             self._do_batch(link, operations[start : start + OPERATIONS_PER_CALL])
 
     def _do_batch(self, link: Link, batch: Sequence[Operation]) -> None:
-        batch = [one for one in batch if one.tag is None or one.tag in self.held]
-        if all(one.mode in "DE" and _is_plain(one) for one in batch):
+        batch = [
+            one for one in batch if one.tag in self.held or (one.tag is None and not one.is_plain)
+        ]
+        if all(one.mode in "DE" and one.is_plain for one in batch):
             self._forget_tags(link, batch)
             return
         said = self.run(link, self.token, batch)
@@ -205,7 +195,7 @@ class Lease:
     def run(self, link: Link, token: str, batch: Sequence[Operation]) -> Said:
         """Run operations on the lease of a token; says what was left out and what failed."""
         layout = self._layout
-        arguments: list[Any] = [token, self._lease_ms]
+        arguments: list[Any] = [token, *self._terms]
         for one in batch:
             pushes: Sequence[Push] = one.pushes
             if one.outgoing:
@@ -216,21 +206,28 @@ class Lease:
                 arguments += (push.command, push.key, push.value, push.life_ms)
             for result in one.results:
                 arguments += (result.key, result.life_ms, result.blockers, result.payload)
-        keys = [layout.workers, layout.lease(token), layout.claimed(token)]
-        reply = link.run(COMMIT, keys, arguments)
-        return _read_said(reply)
+        keys = [
+            layout.workers,
+            layout.lease(token),
+            layout.claimed(token),
+            layout.dead,
+            layout.letters,
+            layout.parked_tasks,
+        ]
+        return read_said(link.run(COMMIT, keys, arguments))
 
-    def mode(self, tag: int) -> str:
+    def mode(self, tag: Tag) -> str:
         """Which mode ends this tag."""
         return "E" if tag in self.claimed else "D"
 
-    def _drop(self, tag: int) -> None:
+    def _drop(self, tag: Tag) -> None:
         self.held.pop(tag, None)
         self.claimed.discard(tag)
 
-    def _lose(self, tag: int) -> None:
+    def _lose(self, tag: Tag) -> None:
         self._drop(tag)
-        self.lost.append(tag)
+        if isinstance(tag, int):
+            self.lost.append(tag)
 
     # -- when the token is gone ------------------------------------------------------------------
 
@@ -243,11 +240,10 @@ class Lease:
             self.register(link)
             return False
         self.register(link)
-        for tags in _slices(sorted(self.held)):
+        for tags in _slices(sorted(self.held, key=tag_order)):
             fields: list[Any] = []
             for tag in tags:
-                raw, key = self.held[tag]
-                fields += (tag, lease_entry(key, raw))
+                fields += (tag, lease_entry(self.held[tag]))
             link.ask("HSET", self._layout.lease(self.token), *fields)
         if self.claimed:
             link.ask("SADD", self._layout.claimed(self.token), *self.claimed)
@@ -255,51 +251,47 @@ class Lease:
 
     def unknown(self, link: Link) -> list[tuple[int, Held]]:
         """Find what was taken for this token though nobody here has it: a reply was lost."""
-        lease = self._layout.lease(self.token)
-        tags = sorted(int(tag) for tag in link.ask("HKEYS", lease))
+        tags = [tag for tag in self.tags(link, self.token) if tag not in self.held]
         found: list[tuple[int, Held]] = []
-        for some in _slices([tag for tag in tags if tag not in self.held]):
-            for tag, entry in zip(some, link.ask("HMGET", lease, *some), strict=True):
-                if entry is not None:
-                    held = read_lease_entry(entry)
-                    self.held[tag] = held
-                    found.append((tag, held))
+        for tag, held in reversed(self.entries(link, self.token, tags)):
+            if isinstance(tag, int):
+                self.hold(tag, held)
+                found.append((tag, held))
+        return found
+
+    def hold(self, tag: Tag, held: Held) -> None:
+        """Note what the server has for this token."""
+        self.held[tag] = held
+        if held.lost_by is not None:
+            self.claimed.add(tag)
+
+    def tags(self, link: Link, token: str) -> list[Tag]:
+        """Return what is in a lease, the youngest first."""
+        names = link.ask("HKEYS", self._layout.lease(token))
+        return sorted(map(read_tag, names), key=tag_order, reverse=True)
+
+    def entries(self, link: Link, token: str, tags: Sequence[Tag]) -> list[tuple[Tag, Held]]:
+        """Read what is under some tags."""
+        found: list[tuple[Tag, Held]] = []
+        for some in _slices(tags):
+            entries = link.ask("HMGET", self._layout.lease(token), *some)
+            found += (
+                (tag, read_lease_entry(entry))
+                for tag, entry in zip(some, entries, strict=True)
+                if entry is not None
+            )
         return found
 
     def dissolve(self, link: Link) -> None:
         """End the lease; what is still in it is for others to take over, at once."""
         layout = self._layout
-        if not link.ask("HLEN", layout.lease(self.token)):
+        if link.ask("HLEN", layout.lease(self.token)):
+            link.ask("ZADD", layout.workers, "XX", 0, self.token)
+        else:
             link.ask_many(
                 [("DEL", layout.claimed(self.token)), ("ZREM", layout.workers, self.token)]
             )
 
 
-def _is_plain(one: Operation) -> bool:
-    return not (one.pushes or one.results or one.outgoing)
-
-
-def _read_said(reply: Sequence[Any]) -> Said:
-    said = Said(registered=bool(reply[0]))
-    for item in reply[1:]:
-        if isinstance(item, int):
-            said.left_out.append(item - 1)
-        else:
-            said.failed[said.left_out.pop()] = item.decode(errors="replace")
-    return said
-
-
-def _slices(tags: Sequence[int]) -> Iterable[Sequence[int]]:
+def _slices(tags: Sequence[Any]) -> Iterable[Sequence[Any]]:
     return (tags[at : at + ENTRIES_PER_CALL] for at in range(0, len(tags), ENTRIES_PER_CALL))
-
-
-def lease_entry(key: str, raw: bytes) -> bytes:
-    """Write an entry as the script ``TAKE`` writes it."""
-    name = key.encode()
-    return b"%d:%b%b" % (len(name), name, raw)
-
-
-def read_lease_entry(entry: bytes) -> Held:
-    """Read one."""
-    size, _, rest = entry.partition(b":")
-    return Held(rest[int(size) :], rest[: int(size)].decode())

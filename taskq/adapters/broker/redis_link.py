@@ -8,7 +8,9 @@ it had after a fork, and goes on to the next server of a list when one cannot be
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+import socket
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import sha1
 from typing import Any, Final, TypeAlias
 
@@ -49,9 +51,13 @@ LOST: Final = (
     exceptions.MasterDownError,
     OSError,
 )
+# Of those, what says that nothing was heard.
+SILENCE: Final = (exceptions.TimeoutError, TimeoutError)
 # Of those, what no second attempt will change.
 FINAL: Final = (exceptions.AuthenticationError, exceptions.AuthorizationError)
 ANY: Final = (exceptions.RedisError, OSError)
+# For connections that are given up without a word from the other side.
+GoneError: Final = exceptions.ConnectionError
 
 
 class Script:
@@ -68,7 +74,7 @@ class Script:
 class Link:
     """One connection.  Used by one thread at a time."""
 
-    __slots__ = ("connection", "idle_since_s", "server")
+    __slots__ = ("connection", "idle_since_s", "patience_s", "server")
 
     def __init__(self, server: Server) -> None:
         self.server = server
@@ -76,43 +82,70 @@ class Link:
         # How often to try again is decided by who calls, with the Clock port.
         self.connection.retry = Retry(NoBackoff(), 0)
         self.idle_since_s = 0.0
+        # The longest to wait for the other side; None: as is configured.
+        self.patience_s: float | None = None
 
     def open(self, timeout_s: float | None = None) -> None:
         """Connect, within the given time if that is shorter than what is configured."""
         connection = self.connection
-        if timeout_s is not None and getattr(connection, "_sock", None) is None:
-            within = connection.socket_connect_timeout
-            connection.socket_connect_timeout = min(timeout_s, within or timeout_s)
-        connection.connect()
+        if timeout_s is None or getattr(connection, "_sock", None) is not None:
+            connection.connect()
+        else:
+            self._open_within(timeout_s)
         leave_to_parent(getattr(connection, "_sock", None))
 
-    def ask(self, *command: Any, timeout_s: float | None = None) -> Any:
+    def _open_within(self, timeout_s: float) -> None:
+        """Let no step of connecting take longer: the socket, TLS, the password, the database."""
+        connection = self.connection
+        to_connect_s, to_answer_s = connection.socket_connect_timeout, connection.socket_timeout
+        connection.socket_connect_timeout = min(timeout_s, to_connect_s or timeout_s)
+        connection.socket_timeout = min(timeout_s, to_answer_s or timeout_s)
+        connection.connect()
+        connection.socket_timeout = to_answer_s
+        if self._let_socket_wait(to_answer_s):
+            # The parser keeps the time that it found when it was connected.
+            connection._parser.on_connect(connection)  # noqa: SLF001 - redis-py has no other way
+
+    def _let_socket_wait(self, timeout_s: float | None) -> bool:
+        """Say for how long; returns whether there is a socket that can wait."""
+        sock = getattr(self.connection, "_sock", None)
+        if not isinstance(sock, socket.socket):
+            return False
+        sock.settimeout(timeout_s)
+        return True
+
+    def limit(self, timeout_s: float | None) -> None:
+        """Until it is given back, wait no longer than this, nor than is configured."""
+        if timeout_s is not None:
+            self.patience_s = min(timeout_s, self.connection.socket_timeout or timeout_s)
+
+    def ask(self, *command: Any) -> Any:
         """Send one command and return its reply."""
         self.send(*command)
-        return self.answer(timeout_s)
+        return self.answer()
 
     def send(self, *command: Any) -> None:
         """Send one command; its reply is read by ``answer``."""
-        self.connection.send_packed_command(self._packed((command,)), check_health=False)
+        self._send_all((command,))
 
-    def answer(self, timeout_s: float | None = None) -> Any:
+    def answer(self) -> Any:
         """Read one reply; waits for it no longer than is configured, or than is said."""
-        if timeout_s is None:
+        if self.patience_s is None:
             return self.connection.read_response(disconnect_on_error=True)
-        return self.connection.read_response(disconnect_on_error=True, timeout=timeout_s)
+        return self.connection.read_response(disconnect_on_error=True, timeout=self.patience_s)
 
     def push(self) -> Any:
         """Read one message of a subscription."""
         return self.connection.read_response(disconnect_on_error=True, push_request=True)
 
-    def ask_many(self, commands: Sequence[Command], timeout_s: float | None = None) -> list[Any]:
+    def ask_many(self, commands: Sequence[Command]) -> list[Any]:
         """Send commands together; a reply that is an error is raised after all were read."""
-        self.connection.send_packed_command(self._packed(commands), check_health=False)
+        self._send_all(commands)
         replies: list[Any] = []
         failed: exceptions.ResponseError | None = None
         for _ in commands:
             try:
-                replies.append(self.answer(timeout_s))
+                replies.append(self.answer())
             except exceptions.ResponseError as error:
                 failed = failed or error
                 replies.append(error)
@@ -127,6 +160,11 @@ class Link:
             return self.ask("EVALSHA", script.sha, *rest)
         except exceptions.NoScriptError:
             return self.ask("EVAL", script.text, *rest)
+
+    def _send_all(self, commands: Sequence[Command]) -> None:
+        if self.patience_s is not None:
+            self._let_socket_wait(self.patience_s)  # whoever reads the reply sets it back
+        self.connection.send_packed_command(self._packed(commands), check_health=False)
 
     def _packed(self, commands: Sequence[Command]) -> Sequence[bytes]:
         """Write commands as they go over the wire, in pieces to be sent one after the other."""
@@ -160,6 +198,7 @@ class LinkPool:
         self._pid = os.getpid()
         # ``list.append`` and ``list.pop`` are atomic: no lock that a fork could copy while held.
         self._idle: list[Link] = []
+        self._doubted_s = 0.0
 
     @property
     def server(self) -> Server:
@@ -195,8 +234,30 @@ class LinkPool:
         if len(self._idle) >= MOST_IDLE_LINKS:
             link.close()
             return
+        link.patience_s = None
         link.idle_since_s = self._clock.read().elapsed_s
         self._idle.append(link)
+
+    @contextmanager
+    def lent(self) -> Iterator[Link]:
+        """Lend a link for as long as nothing goes wrong with it."""
+        link = self.take()
+        try:
+            yield link
+        except BaseException:
+            # Whatever interrupts, a reply may be under way: nobody else may read it as theirs.
+            link.close()
+            raise
+        self.give(link)
+
+    def doubt(self, cause: BaseException) -> None:
+        """A connection broke: look at all that are idle now before they are used.
+
+        Of one that fell silent the others may have done so as well, which no look would show.
+        """
+        self._doubted_s = self._clock.read().elapsed_s
+        if isinstance(cause, SILENCE):
+            self.close()
 
     def fresh(self, timeout_s: float | None = None) -> Link:
         """Return a new connected link; tries each server once, beginning with the one in use."""
@@ -217,7 +278,10 @@ class LinkPool:
     def close(self) -> None:
         """Close what is idle."""
         while self._idle:
-            self._idle.pop().close()
+            try:
+                self._idle.pop().close()
+            except IndexError:  # another thread was faster
+                return
 
     def error(self, cause: BaseException) -> BrokerError:
         """Put a failed call into one line."""
@@ -233,7 +297,9 @@ class LinkPool:
             link.close()
 
     def _is_sound(self, link: Link) -> bool:
-        if self._clock.read().elapsed_s - link.idle_since_s < TRUSTED_IDLE_S:
+        since_s = link.idle_since_s
+        trusted = self._clock.read().elapsed_s - since_s < TRUSTED_IDLE_S
+        if trusted and since_s > self._doubted_s:
             return True
         try:
             return not link.readable()
@@ -263,7 +329,7 @@ _KINDS: Final[tuple[tuple[tuple[type[BaseException], ...], tuple[str, ...], str,
         "try again soon",
     ),
     (
-        (exceptions.TimeoutError, TimeoutError),
+        SILENCE,
         (),
         "no answer in time",
         "check that the server is up and reachable",

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Final
 
+from taskq.adapters.broker.redis_layout import Layout
 from taskq.adapters.broker.redis_link import Link
-from taskq.adapters.broker.redis_routes import Routes, queue_life_ms, routes_of
+from taskq.adapters.broker.redis_routes import Routes, is_fanout, queue_life_ms, routes_of
 from taskq.adapters.broker.redis_scripts import SWEEP_BINDINGS
-from taskq.adapters.broker.redis_wire import Layout
 from taskq.ports import Clock, QueueSpec
 
 SWEEP_EVERY_S: Final = 60.0
@@ -40,6 +40,11 @@ class Queues:
     def keys(self) -> list[str]:
         """All lists that are taken from."""
         return [key for _, key in (*self.leased, *self.unleased)]
+
+    @property
+    def names(self) -> list[str]:
+        """All queues that are lists."""
+        return self._rotation
 
     def add(self, queue: QueueSpec) -> None:
         """Take from one more."""
@@ -98,7 +103,7 @@ class Queues:
     def delete_temporary(self, link: Link) -> None:
         """A fanout queue that goes with its consumer leaves no binding behind, as with kombu."""
         for queue in self._specs.values():
-            if queue.auto_delete and _is_fanout(queue):
+            if queue.auto_delete and is_fanout(queue):
                 for exchange, routing_key in routes_of(queue):
                     member = self._layout.member(queue, exchange.type, routing_key)
                     link.ask_many(
@@ -118,7 +123,7 @@ class Queues:
         link.run(SWEEP_BINDINGS, [self._layout.binding_deadlines], [*prefixes, SWEPT_AT_ONCE])
 
     def _arrange(self) -> None:
-        with_lists = [name for name, queue in self._specs.items() if not _is_fanout(queue)]
+        with_lists = [name for name, queue in self._specs.items() if not is_fanout(queue)]
         kept = [name for name in self._rotation if name in with_lists]
         self._rotation = kept + [name for name in with_lists if name not in kept]
         if self._order == "sorted":
@@ -135,7 +140,3 @@ class Queues:
         ]
         self.leased = [pair for pair in ordered if not self._specs[pair[0]].no_ack]
         self.unleased = [pair for pair in ordered if self._specs[pair[0]].no_ack]
-
-
-def _is_fanout(queue: QueueSpec) -> bool:
-    return queue.exchange.type == "fanout" and bool(queue.exchange.name)

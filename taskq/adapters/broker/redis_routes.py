@@ -8,29 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
+from taskq.adapters.broker.redis_layout import BINDING_LIVES, SHORTEST_BINDING_MS, Layout
 from taskq.adapters.broker.redis_link import Command, Link
 from taskq.adapters.broker.redis_scripts import BIND_FOR_A_TIME
-from taskq.adapters.broker.redis_wire import (
-    BINDING_LIVES,
-    SHORTEST_BINDING_MS,
-    Layout,
-    envelope,
-)
+from taskq.adapters.broker.redis_wire import envelope
 from taskq.ports import ExchangeSpec, Outgoing, QueueSpec, Randomness
+
+# How exchanges for replies to commands are named.  Who asked may be gone when the reply comes, and
+# who replies does not know for how long a queue of it is good: so its list has this life.
+REPLIES: Final = ("reply.", ".pidbox")
+REPLY_LIFE_MS: Final = 300_000
 
 Route: TypeAlias = tuple[ExchangeSpec, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """One message for one list or channel."""
+    """One message for one list or channel; or a move that only the script of an intake can make."""
 
-    command: str  # LPUSH, RPUSH or PUBLISH
+    command: str  # LPUSH, RPUSH or PUBLISH; BURY, PARK or ADOPT
     key: str
     value: str | bytes
-    life_ms: int = 0  # of the list, where its queue expires
+    life_ms: int = 0  # of the list, where its queue expires; of PARK and ADOPT: see there
 
 
 class UnroutableError(Exception):
@@ -175,8 +176,10 @@ class Routes:
                 f"no queue is bound to exchange {one.exchange!r} for {one.routing_key!r}"
             )
         priority = one.message.properties.get("priority")
+        is_reply = one.exchange.startswith(REPLIES[0]) and one.exchange.endswith(REPLIES[1])
         for queue in queues:
-            yield Push("LPUSH", self._layout.list_of(queue, priority), text, self.life_ms(queue))
+            life_ms = self.life_ms(queue) or (REPLY_LIFE_MS if is_reply else 0)
+            yield Push("LPUSH", self._layout.list_of(queue, priority), text, life_ms)
 
 
 def routes_of(queue: QueueSpec) -> Iterator[Route]:
@@ -184,6 +187,11 @@ def routes_of(queue: QueueSpec) -> Iterator[Route]:
     for exchange, routing_key in ((queue.exchange, queue.routing_key), *queue.bindings):
         if exchange.name:
             yield exchange, routing_key
+
+
+def is_fanout(queue: QueueSpec) -> bool:
+    """Whether its messages come by a channel; of such a queue there is no list."""
+    return queue.exchange.type == "fanout" and bool(queue.exchange.name)
 
 
 def queue_life_ms(queue: QueueSpec) -> int:

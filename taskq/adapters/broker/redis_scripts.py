@@ -1,4 +1,7 @@
-"""The Lua scripts of the Redis driver.  Each is one atomic step.
+"""The Lua scripts of the Redis driver, and what all of them begin with.  Each is one atomic step.
+
+The script that settles is in ``redis_scripts_commit``, those of what is parked and of dead letters
+in ``redis_scripts_parking`` and ``redis_scripts_letters``.
 
 None of them parses or writes a message: a message is opaque here (a round trip through the
 server's JSON library would turn empty arrays into empty objects).  What a lease holds is
@@ -18,9 +21,27 @@ from typing import Final
 
 from taskq.adapters.broker.redis_link import Script
 
-_NOW: Final = """
+NOW: Final = """
 local now = redis.call('TIME')
 local now_ms = tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000)
+"""
+
+# Needs NOW in front of it.  Letters are numbered by the microsecond, each higher than those before.
+BURYING: Final = """
+local function bury(dead, letters, most, letter)
+  local number = tonumber(now[1]) * 1000000 + tonumber(now[2])
+  local newest = redis.call('ZREVRANGE', dead, 0, 0, 'WITHSCORES')[2]
+  if newest and tonumber(newest) >= number then number = tonumber(newest) + 1 end
+  local id = string.format('%.0f', number)
+  redis.call('HSET', letters, id, letter)
+  redis.call('ZADD', dead, id, id)
+  local over = math.min(redis.call('ZCARD', dead) - tonumber(most), 1000)
+  if over > 0 then
+    local oldest = redis.call('ZRANGE', dead, 0, over - 1)
+    redis.call('ZREM', dead, unpack(oldest))
+    redis.call('HDEL', letters, unpack(oldest))
+  end
+end
 """
 
 # A result's state is read from the beginning of its JSON, where every writer puts it; else from
@@ -28,7 +49,7 @@ local now_ms = tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000)
 # One that is compressed begins with a zero byte and does not show its state.  So whoever writes
 # such a one gives the state along with the blockers ('=STATE'), and it is kept beside the result,
 # with the length of what it belongs to: a Celery that overwrites the result knows nothing of it.
-_STORE: Final = """
+STORING: Final = """
 local function state_of(key)
   local head = redis.call('GETRANGE', key, 0, 63)
   if head == '' then return nil end
@@ -75,7 +96,7 @@ TAKE: Final = Script(
 redis.call('HDEL', KEYS[2], '')
 if not redis.call('ZSCORE', KEYS[1], ARGV[1]) then return 0 end
 """
-    + _NOW
+    + NOW
     + """
 redis.call('ZADD', KEYS[1], now_ms + ARGV[2], ARGV[1])
 local tag, left, out = tonumber(ARGV[3]), tonumber(ARGV[4]), {}
@@ -107,72 +128,9 @@ return out
 """
 )
 
-# KEYS: workers, lease, claimed       ARGV: token, lease in ms, operations ...
-# An operation: mode, tag, number of pushes, number of results,
-#   for each push: command, key, value, life of the key in ms (0: none)
-#   for each result: key, life in ms (0: none), states that it must not replace, payload
-# Modes: D is done with the tag, E the same of a claimed one, C claims it, N has no tag.
-# Where the tag is not in the lease, the operation is left out.
-# Returns whether the token is known, then the numbers of operations left out; that of one that
-# failed is followed by its error.
-COMMIT: Final = Script(
-    _STORE
-    + """
-redis.call('HDEL', KEYS[2], '')
-local registered = redis.call('ZSCORE', KEYS[1], ARGV[1]) and 1 or 0
-if registered == 1 then
-"""
-    + _NOW
-    + """
-  redis.call('ZADD', KEYS[1], now_ms + ARGV[2], ARGV[1])
-end
-local i, last, number, out = 3, #ARGV, 0, {registered}
-while i <= last do
-  local mode, tag = ARGV[i], ARGV[i + 1]
-  local pushes, results = tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
-  i = i + 4
-  number = number + 1
-  if mode == 'N' or redis.call('HEXISTS', KEYS[2], tag) == 1 then
-    local failure = nil
-    for _ = 1, pushes do
-      if not failure then
-        local said = redis.pcall(ARGV[i], ARGV[i + 1], ARGV[i + 2])
-        if type(said) == 'table' and said.err then
-          failure = said.err
-        elseif ARGV[i + 3] ~= '0' then
-          redis.call('PEXPIRE', ARGV[i + 1], ARGV[i + 3])
-        end
-      end
-      i = i + 4
-    end
-    for _ = 1, results do
-      if not failure then
-        local fine, said = pcall(store, ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3])
-        if not fine then failure = type(said) == 'table' and said.err or tostring(said) end
-      end
-      i = i + 4
-    end
-    if failure then
-      out[#out + 1] = number
-      out[#out + 1] = failure
-    elseif mode == 'C' then
-      redis.call('SADD', KEYS[3], tag)
-    elseif mode ~= 'N' then
-      redis.call('HDEL', KEYS[2], tag)
-      if mode == 'E' then redis.call('SREM', KEYS[3], tag) end
-    end
-  else
-    out[#out + 1] = number
-    i = i + 4 * (pushes + results)
-  end
-end
-return out
-"""
-)
-
 # KEYS: results ...                    ARGV: for each: life in ms, states, payload
 STORE: Final = Script(
-    _STORE
+    STORING
     + """
 local out = {}
 for i = 1, #KEYS do
@@ -191,7 +149,7 @@ RENEW: Final = Script(
     """
 redis.call('ZREM', KEYS[1], '')
 """
-    + _NOW
+    + NOW
     + """
 local out = {}
 for i = 7, #ARGV do
@@ -203,7 +161,7 @@ local overdue = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now_ms - 1, 'LIMIT'
 for _, token in ipairs(overdue) do
   redis.call('ZREM', KEYS[1], token)
   if redis.call('EXISTS', ARGV[2] .. token) == 1 then
-    local heir = string.match(token, '^(.*)%.[^.]*$') .. '.' .. ARGV[6]
+    local heir = (string.match(token, '^(.*)%.[^.]*$') or token) .. '.' .. ARGV[6]
     redis.call('RENAME', ARGV[2] .. token, ARGV[2] .. heir)
     if redis.call('EXISTS', ARGV[3] .. token) == 1 then
       redis.call('RENAME', ARGV[3] .. token, ARGV[3] .. heir)
@@ -224,7 +182,7 @@ REGISTER: Final = Script(
     """
 redis.call('ZREM', KEYS[1], '')
 """
-    + _NOW
+    + NOW
     + """
 redis.call('ZADD', KEYS[1], now_ms + ARGV[2], ARGV[1])
 return 1
@@ -237,7 +195,7 @@ BIND_FOR_A_TIME: Final = Script(
     """
 redis.call('SADD', KEYS[1], ARGV[1])
 """
-    + _NOW
+    + NOW
     + """
 redis.call('ZADD', KEYS[2], 'GT', now_ms + ARGV[3], ARGV[2])
 return 1
@@ -247,7 +205,7 @@ return 1
 # kombu's sweep: a table of bindings goes when its time is over and no lasting binding is in it.
 # KEYS: deadlines                      ARGV: prefixes of bindings and lasting ones, how many
 SWEEP_BINDINGS: Final = Script(
-    _NOW
+    NOW
     + """
 local overdue = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now_ms, 'LIMIT', 0, ARGV[3])
 for _, exchange in ipairs(overdue) do

@@ -184,6 +184,11 @@ class Listener:
             return
         self._asked = True
 
+    def wait(self, timeout_s: float) -> None:
+        """Return when something has come, or the time is over."""
+        if self._link is not None:
+            self._link.readable(timeout_s)
+
     def close(self) -> None:
         """Let go of the connection; patterns stay known."""
         if self._link is not None:

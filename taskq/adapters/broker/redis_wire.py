@@ -1,147 +1,34 @@
-"""How messages, queues, bindings and channels look in Redis: kombu's layout, byte for byte.
+"""How a message stands in Redis: kombu's envelope, byte for byte.
 
-Pure functions and one record of names; used by the Redis broker and its intake.  The layout is
-that of kombu 5.7's own Redis transport, so that its clients and workers meet ours on one key.
+Pure functions, used by the Redis broker and its intake.  Whatever bytes somebody puts into a
+list, reading them gives a message or ``ValueError``.
 """
 
 from __future__ import annotations
 
 import json
-import re
-from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
-from bisect import bisect
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Mapping
 from typing import Any, Final
 
 from kombu.utils.json import JSONEncoder
 from kombu.utils.json import loads as kombu_loads
 
-from taskq.ports import Message, QueueSpec
+from taskq.ports import Delivery, Malformed, Message
 
-SEP: Final = "\x06\x16"
-PRIORITY_STEPS: Final = (0, 3, 6, 9)
-HIGHEST_PRIORITY: Final = 9
+# How often a message was given out and came back though it may have begun.
 DELIVERIES: Final = "taskq-deliveries"
-# kombu keeps a binding of an expiring queue for twice the queue's life, and at least an hour.
-BINDING_LIVES: Final = 2
-SHORTEST_BINDING_MS: Final = 60 * 60 * 1000
 
 _encode: Final = JSONEncoder().encode
 _decode: Final = json.JSONDecoder().decode
 _MARKED: Final = b'"__type__"'
-
-
-class Layout:
-    """Names of keys and channels under the given transport options."""
-
-    def __init__(self, options: Mapping[str, Any], db: int) -> None:
-        self.prefix: str = options.get("global_keyprefix") or ""
-        self.sep: str = options.get("sep") or SEP
-        self.steps: tuple[int, ...] = tuple(options.get("priority_steps") or PRIORITY_STEPS)
-        self.fanout_patterns = bool(options.get("fanout_patterns", True))
-        fanout = options.get("fanout_prefix", True)
-        text = fanout if isinstance(fanout, str) else ("/{db}." if fanout else "")
-        self.fanout_prefix = text.format(db=db)
-        self.dead = self.key("taskq.dead")
-        self.workers = self.key("taskq.workers")
-        self.binding_deadlines = self.key("_kombu.binding_deadlines")
-
-    def key(self, name: str) -> str:
-        """Put the prefix of this application in front."""
-        return f"{self.prefix}{name}"
-
-    def lease(self, token: str) -> str:
-        """Messages that one intake has taken: tag -> list and envelope."""
-        return f"{self.prefix}taskq.lease.{token}"
-
-    def claimed(self, token: str) -> str:
-        """Tags of those whose body may have started."""
-        return f"{self.prefix}taskq.claimed.{token}"
-
-    def taken_over(self, token: str) -> str:
-        """Says that another worker has taken over what this intake had."""
-        return f"{self.prefix}taskq.taken.{token}"
-
-    def bindings(self, exchange: str) -> str:
-        """Which queues are bound to an exchange."""
-        return f"{self.prefix}_kombu.binding.{exchange}"
-
-    def permanent_bindings(self, exchange: str) -> str:
-        """Those of them that do not lapse."""
-        return f"{self.prefix}_kombu.binding_permanent.{exchange}"
-
-    def list_of(self, queue: str, priority: Any = 0) -> str:
-        """Return the list for messages of this priority."""
-        try:
-            number = max(0, min(int(priority), HIGHEST_PRIORITY))
-        except (TypeError, ValueError):
-            number = 0
-        step = self.steps[bisect(self.steps, number) - 1]
-        return f"{self.prefix}{queue}{self.sep}{step}" if step else f"{self.prefix}{queue}"
-
-    def lists_of(self, queue: str) -> tuple[str, ...]:
-        """Return all lists of a queue, the one that is served first in front."""
-        return tuple(self.list_of(queue, step) for step in self.steps)
-
-    def member(self, queue: QueueSpec, exchange_type: str, routing_key: str) -> str:
-        """Return how a binding is written in the set of its exchange."""
-        pattern = topic_pattern(routing_key) if exchange_type == "topic" else ""
-        return self.sep.join((routing_key, pattern, queue.name))
-
-    def channel(self, exchange: str, routing_key: str) -> str:
-        """Return the channel to which a fanout exchange publishes."""
-        base = f"{self.prefix}{self.fanout_prefix}{exchange}"
-        return f"{base}/{routing_key}" if routing_key and self.fanout_patterns else base
-
-    def pattern(self, exchange: str, routing_key: str) -> str:
-        """Return the pattern to which a queue bound to a fanout exchange listens."""
-        return self.channel(exchange, routing_key.replace("#", "*"))
-
-    def queues_bound(
-        self, members: Sequence[bytes], exchange_type: str, routing_key: str
-    ) -> list[str]:
-        """Return the queues to which a message goes, each once, in a settled order."""
-        found = set()
-        for member in members:
-            key, pattern, queue = [*member.decode().split(self.sep, 2), "", ""][:3]
-            if not queue:
-                continue
-            if exchange_type == "topic":
-                matched = bool(_compiled(pattern or topic_pattern(key)).match(routing_key))
-            else:
-                matched = key == routing_key
-            if matched:
-                found.add(queue)
-        return sorted(found)
-
-
-def topic_pattern(routing_key: str) -> str:
-    """Write a topic's binding key as the regular expression that kombu keeps beside it."""
-    wildcards = {"*": r"[^\.]+", "#": r".*?"}
-    words = [wildcards.get(word) or _escaped(word) for word in routing_key.split(".")]
-    return "^" + r"\.".join(words) + "$"
-
-
-def _escaped(word: str) -> str:
-    """Escape as kombu does, which escapes more than ``re.escape``: others read the pattern."""
-    return "".join(
-        letter
-        if letter.isalnum() or letter in "#*"
-        else "\\000"
-        if letter == "\0"
-        else "\\" + letter
-        for letter in word
-    )
-
-
-@lru_cache(maxsize=1024)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)
-
-
-# -- envelopes -----------------------------------------------------------------------------------
+# Properties that say how a message travelled; what it is does not depend on them.
+_OF_THE_WAY: Final = ("delivery_info", "body_encoding", "delivery_tag")
+# Headers that are written by who gives a message back.
+_MARKS: Final = ("redelivered", DELIVERIES)
+# So many openings can be nested so deep that a JSON library gives up; fewer cannot.
+_DEEP: Final = 500
+_MOST_DELIVERIES: Final = 2**31
 
 # Added or replaced by whoever puts a message on a queue.
 _OURS: Final = frozenset({"delivery_info", "body_encoding", "delivery_tag", "priority"})
@@ -173,6 +60,8 @@ def read_envelope(raw: bytes) -> dict[str, Any]:
     try:
         # Most messages hold none of kombu's marked types; a plain parse is several times faster.
         parsed = kombu_loads(raw) if _MARKED in raw else _decode(raw.decode())
+        if len(raw) > _DEEP and raw.count(b"[") + raw.count(b"{") > _DEEP:
+            _encode(parsed)  # what is nested too deep to be written again could not be given back
     except Exception as error:  # noqa: BLE001 - boundary: bytes may do anything to a parser
         raise ValueError(f"no JSON ({type(error).__name__}: {error})") from None
     if not isinstance(parsed, dict):
@@ -180,7 +69,17 @@ def read_envelope(raw: bytes) -> dict[str, Any]:
     for name in ("headers", "properties"):
         if not isinstance(parsed.get(name), dict):
             raise ValueError(f"its {name!r} is no object")  # noqa: TRY004 - one kind
+    if b"\\u" in raw and (b"\\ud" in raw or b"\\uD" in raw):
+        _refuse_half_letters(parsed)
     return parsed
+
+
+def _refuse_half_letters(parsed: Mapping[str, Any]) -> None:
+    """JSON can name halves of letters that no encoding has; a key or a log line cannot."""
+    try:
+        json.dumps(parsed, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"its text cannot be written: {error}") from None
 
 
 def message_of(parsed: Mapping[str, Any]) -> Message:
@@ -192,15 +91,45 @@ def message_of(parsed: Mapping[str, Any]) -> Message:
     try:
         encoded = properties.get("body_encoding") == "base64"
         content = a2b_base64(body) if encoded else body.encode()
-    except (Base64Error, UnicodeEncodeError) as error:
+    except ValueError as error:
         raise ValueError(f"its body is not what body_encoding says: {error}") from None
     return Message(
         headers=parsed["headers"],
         body=content,
-        content_type=parsed.get("content-type") or "application/data",
-        content_encoding=parsed.get("content-encoding") or "binary",
+        content_type=_text(parsed, "content-type", "application/data"),
+        content_encoding=_text(parsed, "content-encoding", "binary"),
         properties=properties,
     )
+
+
+def _text(parsed: Mapping[str, Any], name: str, otherwise: str) -> str:
+    value = parsed.get(name) or otherwise
+    if not isinstance(value, str):
+        raise ValueError(f"its {name!r} is no text")  # noqa: TRY004 - one kind
+    return value
+
+
+def delivery_of(tag: int, raw: bytes, queue: str) -> Delivery | Malformed:
+    """Read what was taken out of a queue, as a worker gets it."""
+    try:
+        parsed = read_envelope(raw)
+        message = message_of(parsed)
+    except ValueError as error:
+        return Malformed(tag, queue, raw, str(error))
+    exchange, routing_key = place_of(parsed)
+    redelivered, attempts = is_redelivered(parsed), deliveries_of(parsed)
+    for name in _OF_THE_WAY:
+        parsed["properties"].pop(name, None)
+    if redelivered or attempts:
+        for name in _MARKS:
+            parsed["headers"].pop(name, None)
+    return Delivery(tag, message, queue, exchange, routing_key, redelivered, attempts)
+
+
+def task_id_of(parsed: Mapping[str, Any]) -> str:
+    """Return the id of the task that a message is about; empty where it is about none."""
+    task_id = parsed["headers"].get("id")
+    return task_id if isinstance(task_id, str) else ""
 
 
 def place_of(parsed: Mapping[str, Any]) -> tuple[str, str]:
@@ -220,29 +149,34 @@ def is_redelivered(parsed: Mapping[str, Any]) -> bool:
 
 
 def deliveries_of(parsed: Mapping[str, Any]) -> int:
-    """How often it was given out before."""
-    count = parsed["headers"].get(DELIVERIES, 0)
-    return count if isinstance(count, int) else 0
+    """How often it was given out and came back though it may have begun."""
+    count = parsed["headers"].get(DELIVERIES)
+    if count is None:
+        return 0
+    return min(max(count, 0), _MOST_DELIVERIES) if isinstance(count, int) else 0
 
 
 def returned(parsed: Mapping[str, Any], *, counted: bool) -> str:
     """Write a message that goes back: marked as kombu marks it, and counted."""
-    headers = dict(parsed["headers"])
-    properties = dict(parsed["properties"])
-    info = properties.get("delivery_info")
-    headers["redelivered"] = True
-    properties["delivery_info"] = {**(info if isinstance(info, dict) else {}), "redelivered": True}
+    headers = {**parsed["headers"], "redelivered": True}
     if counted:
         headers[DELIVERIES] = deliveries_of(parsed) + 1
+    return _with(parsed, headers, redelivered=True)
+
+
+def renewed(parsed: Mapping[str, Any]) -> str:
+    """Write a message as if nobody had ever had it."""
+    headers = {name: value for name, value in parsed["headers"].items() if name not in _MARKS}
+    return _with(parsed, headers, redelivered=False)
+
+
+def _with(parsed: Mapping[str, Any], headers: Mapping[str, Any], *, redelivered: bool) -> str:
+    properties = dict(parsed["properties"])
+    info = properties.get("delivery_info")
+    info = dict(info) if isinstance(info, dict) else {}
+    if redelivered:
+        info["redelivered"] = True
+    else:
+        info.pop("redelivered", None)
+    properties["delivery_info"] = info
     return _encode({**parsed, "headers": headers, "properties": properties})
-
-
-def dead_entry(raw: bytes, reason: str, at: str, queue: str, node: str) -> str:
-    """Write an entry of the dead-letter list; ``message`` is what stood in the queue."""
-    entry = {"reason": reason, "at": at, "queue": queue, "node": node}
-    try:
-        entry["message"] = raw.decode()
-    except UnicodeDecodeError:
-        entry["message"] = b2a_base64(raw, newline=False).decode("ascii")
-        entry["encoding"] = "base64"
-    return json.dumps(entry)

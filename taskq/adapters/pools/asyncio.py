@@ -2,7 +2,10 @@
 
 A body that is a coroutine function is awaited on the loop, each job in a context of its own.  Any
 other body runs in a thread, so that it does not hold up the loop; each slot has one, started when
-it is first needed.  ``terminate`` cancels what is awaited; a thread goes on.
+it is first needed.  ``terminate`` cancels what is awaited, or raises in the thread.
+
+A coroutine that computes without an ``await``, or that blocks, holds up the loop and all slots
+with it; then not even its cancellation is heard.  See ``AsyncioPool._pass_deadline``.
 """
 
 from __future__ import annotations
@@ -10,157 +13,131 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from contextvars import Context, copy_context
-from queue import SimpleQueue
-from threading import Event, Thread
-from typing import Final, TypeAlias
+from contextvars import copy_context
+from threading import Event
+from typing import Final
 
-from taskq.adapters.pools.in_process import InProcessPool, InProcessSlot
+from taskq.adapters.pools.in_process import TERMINATE_GRACE_S, InProcessPool, InProcessSlot
+from taskq.adapters.pools.limits import Teller, Watcher, warn_of
+from taskq.adapters.pools.loops import Fate, LoopThread, SideThread
 from taskq.adapters.pools.mailbox import Mailbox
-from taskq.ports import Clock, Ending, Job, JobRunner, JobStarted, SlotReady
+from taskq.adapters.pools.raising import Terminated
+from taskq.adapters.pools.report import NO_LIMITS, TimeLimits
+from taskq.ports import Clock, Job, JobRunner, JobStarted, PoolEvent, SlotLost, SlotReady
 
 log = logging.getLogger(__name__)
 
 # How long ``stop`` waits for a slot, and for the loop, that have nothing left to do.
 STOP_GRACE_S: Final = 2.0
 
-# What a body comes to: its ending, or what would have ended a process of its own.
-Fate: TypeAlias = Ending | BaseException
-
-
-class LoopThread:
-    """An event loop in a thread of its own, and the threads of its slots."""
-
-    def __init__(self) -> None:
-        self._up = Event()
-        self.thread = Thread(target=self._live, name="taskq-loop", daemon=True)
-        self.thread.start()
-        self._up.wait()
-
-    def stop(self) -> None:
-        """End the loop; what still runs on it is cancelled."""
-        with suppress(RuntimeError):  # it has ended
-            self.loop.call_soon_threadsafe(self._over.set)
-
-    def _live(self) -> None:
-        asyncio.run(self._until_over())
-
-    async def _until_over(self) -> None:
-        self.loop, self._over = asyncio.get_running_loop(), asyncio.Event()
-        self._up.set()
-        await self._over.wait()
-
-
-class SideThread:
-    """Runs the bodies of one slot that would hold up the loop."""
-
-    def __init__(self, number: int, run: JobRunner, loop: asyncio.AbstractEventLoop) -> None:
-        self._run, self._loop = run, loop
-        self._calls: SimpleQueue[tuple[Job, asyncio.Future[Fate]] | None] = SimpleQueue()
-        Thread(target=self._live, name=f"taskq-slot-{number}", daemon=True).start()
-
-    def call(self, job: Job) -> asyncio.Future[Fate]:
-        """Run a job there."""
-        future: asyncio.Future[Fate] = self._loop.create_future()
-        self._calls.put((job, future))
-        return future
-
-    def end(self) -> None:
-        """Nothing follows."""
-        self._calls.put(None)
-
-    def _live(self) -> None:
-        while (call := self._calls.get()) is not None:
-            job, future = call
-            fate = self._fate(job)
-            # The loop is closed when the worker stops at once; then nobody asks any more.
-            with suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(_resolve, future, fate)
-
-    def _fate(self, job: Job) -> Fate:
-        try:
-            return Context().run(self._run, job)
-        except BaseException as error:  # noqa: BLE001 - the slot that asked deals with it
-            return error
-
 
 class LoopSlot(InProcessSlot):
     """One coroutine that runs one job after the other."""
 
-    def __init__(self, number: int, run: JobRunner, mailbox: Mailbox, loop: LoopThread) -> None:
+    def __init__(
+        self,
+        number: int,
+        run: JobRunner,
+        mailbox: Mailbox[LoopSlot],
+        watcher: Watcher,
+        home: LoopThread,
+    ) -> None:
         super().__init__(number, run, mailbox)
-        self._loop = loop.loop
+        self.home, self._loop = home, home.loop
+        self._watcher = watcher
         self._bell: asyncio.Queue[bool] = asyncio.Queue()  # whether it was the last time
         self._side: SideThread | None = None
         self._running: asyncio.Task[Fate] | None = None
-        self._terminated = ""
+        self.heard = False  # the loop knows that the body is to end
+        self._is_given_up = False
         self.done = Event()
-        self._loop.call_soon_threadsafe(self._begin)
+        self._on_loop(self._begin)
 
     def ring(self, *, last: bool = False) -> None:
         """Wake the slot, on the loop."""
-        self._loop.call_soon_threadsafe(self._bell.put_nowait, last)
+        self._on_loop(lambda: self._bell.put_nowait(last))
 
-    def cancel(self, why: str) -> None:
-        """Cancel the body that is awaited, if one is."""
-        self._loop.call_soon_threadsafe(self._cancel, why)
+    def end_body(self) -> None:
+        """Cancel what is awaited, or raise in the slot's thread."""
+        self._on_loop(self._end_body)
+
+    def give_up(self) -> None:
+        """Let the coroutine of this slot end, if its body lets it."""
+        self._is_given_up = True
+        self._on_loop(self._cancel)
+
+    def _on_loop(self, deed: Callable[[], object]) -> None:
+        with suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(deed)
 
     def _begin(self) -> None:
         self._task = self._loop.create_task(self._live(), name=f"taskq-slot-{self.number}")
 
-    def _cancel(self, why: str) -> None:
-        if self._running is None:
-            log.error("slot %d runs in a thread, which nothing can end; it goes on", self.number)
-        else:
-            self._terminated = why
+    def _cancel(self) -> None:
+        self._task.cancel()
+
+    def _end_body(self) -> None:
+        self.heard = True
+        if self._running is not None:
             self._running.cancel()
+        elif self._side is not None:
+            self._side.end_body()
 
     async def _live(self) -> None:
-        self.mailbox.put(SlotReady(self.number, os.getpid()))
+        self.tell(SlotReady(self.number, os.getpid()))
         try:
-            why = await self._serve()
-            self.tell_lost(why or self.leaving, expected=not why or why == self._terminated)
+            error = await self._serve()
+            if error is None:
+                self.tell_left()
+            else:
+                self.tell_lost(error)
+        except asyncio.CancelledError:
+            if not self._is_given_up:
+                self.home.is_over = True
+                self.tell(SlotLost(self.number, (), (), "its event loop has ended"))
+            raise
         finally:
             self.done.set()
             if self._side is not None:
                 self._side.end()
 
-    async def _serve(self) -> str:
-        """Run jobs; returns why the slot is lost, or nothing when it leaves."""
+    async def _serve(self) -> BaseException | None:
+        """Run jobs; returns what a body has ended the slot with, or nothing when it leaves."""
         while not await self._bell.get():
             while (job := self.next_job()) is not None:
-                self._terminated = ""
                 if job.announce:
-                    self.mailbox.put(JobStarted(job.token, os.getpid()))
+                    self.tell(JobStarted(job.token, os.getpid()))
                 fate = await self._fate(job)
-                if isinstance(fate, asyncio.CancelledError) and self._terminated:
-                    return self._terminated
+                if isinstance(fate, asyncio.CancelledError) and not self.terminated:
+                    raise fate  # the runner would have answered for the body: the loop ends
                 if isinstance(fate, BaseException):
-                    return f"the body raised {fate!r}"
-                self.mailbox.put(fate)
-        return ""
+                    return fate
+                self.tell(fate)
+        return None
 
     async def _fate(self, job: Job) -> Fate:
         if not self.run.is_async(job):
             if self._side is None:
-                self._side = SideThread(self.number, self.run, self._loop)
+                self._side = SideThread(self.number, self.run, self._loop, self._watcher)
             return await self._side.call(job)
         running = self._loop.create_task(self._awaited(job), context=copy_context())
         self._running = running
         try:
             return await running
         except asyncio.CancelledError as error:
-            if running.cancelled() and self._terminated:
+            if running.cancelled() and self.terminated:
                 return error  # it was cancelled before its first step
-            raise  # the loop ends
+            raise  # the loop ends, or this slot is given up
         finally:
             self._running = None
 
     async def _awaited(self, job: Job) -> Fate:
         try:
-            return await self.run.awaitable(job)
+            if job.soft_time_limit_s is None:
+                return await self.run.awaitable(job)
+            return await self.run.awaitable(job, Teller(job, warn_of))
         except BaseException as error:  # noqa: BLE001 - SystemExit would end the loop of all slots
             return error
 
@@ -168,31 +145,55 @@ class LoopSlot(InProcessSlot):
 class AsyncioPool(InProcessPool[LoopSlot]):
     """Runs bodies on an event loop in a thread of this process."""
 
-    def __init__(self, *, clock: Clock) -> None:
-        super().__init__(clock=clock)
-        self._loop: LoopThread | None = None
+    def __init__(self, *, clock: Clock, timeouts: TimeLimits = NO_LIMITS) -> None:
+        super().__init__(clock=clock, timeouts=timeouts)
+        self._home: LoopThread | None = None
 
-    def terminate(self, slot: int, signal: int) -> None:
-        """Cancel what the slot awaits."""
-        place = self.slots.get(slot)
-        if place is not None:
-            place.cancel(f"terminated with signal {signal}")
+    def _pass_deadline(self, slot: LoopSlot) -> Sequence[PoolEvent]:
+        """A body was told to end, and has not: give up its slot, if it is the only one.
+
+        If the loop has not heard of it either, something holds it up, and most of the time that
+        body itself: so raise in the loop's thread.  If not even that helps, the loop is lost with
+        all that is on it.
+        """
+        home, now_s = slot.home, self._now_s()
+        if slot.heard:
+            home.last_chance_s = None
+            return super()._pass_deadline(slot)
+        if home.last_chance_s is None:
+            home.last_chance_s = now_s + TERMINATE_GRACE_S
+            home.reach.throw(Terminated)
+        if now_s < home.last_chance_s:
+            self._doomed[slot] = home.last_chance_s
+            return ()
+        return self._lose_loop(home)
+
+    def _lose_loop(self, home: LoopThread) -> Sequence[PoolEvent]:
+        log.error(
+            "the event loop is held up by a coroutine that does not await; it is given up with"
+            " all that runs on it, and another loop takes its place"
+        )
+        home.stop()
+        self._home = None
+        lost: list[PoolEvent] = []
+        for slot in [slot for slot in self.slots.values() if slot.home is home]:
+            slot.give_up()
+            expected = bool(slot.terminated)
+            reason = slot.terminated or "its event loop was held up by another body"
+            lost.append(self._see_off(slot, reason, expected=expected))
+        return lost
 
     def _close(self) -> None:
-        if self._loop is not None:
-            self._loop.stop()
-            self._loop.thread.join(STOP_GRACE_S)
+        super()._close()
+        if self._home is not None:
+            self._home.stop()
+            self._home.thread.join(STOP_GRACE_S)
 
     def _open(self, number: int, run: JobRunner) -> LoopSlot:
-        if self._loop is None:
-            self._loop = LoopThread()
-        return LoopSlot(number, run, self.mailbox, self._loop)
+        if self._home is None or self._home.is_over:
+            self._home = LoopThread()
+        return LoopSlot(number, run, self.mailbox, self.watcher, self._home)
 
     def _await_end(self, idle: Sequence[LoopSlot]) -> None:
         for slot in idle:
             slot.done.wait(STOP_GRACE_S)
-
-
-def _resolve(future: asyncio.Future[Fate], fate: Fate) -> None:
-    if not future.done():
-        future.set_result(fate)

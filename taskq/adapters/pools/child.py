@@ -16,14 +16,15 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from threading import get_ident
+from threading import Lock, get_ident
 from time import monotonic
 from types import FrameType
 from typing import Final, NoReturn
 
 from taskq.adapters.pools.frames import FrameReader, News, Row, ending_row, job_of, pack
 from taskq.adapters.pools.ledger import DIE_BY, Ledger
-from taskq.ports import Job, JobRunner
+from taskq.adapters.pools.limits import SignalGuard, Watcher
+from taskq.ports import Ending, Job, JobRunner
 
 # How long an ending may wait in the child for others to travel with.
 HOLD_S: Final = 0.005
@@ -69,6 +70,8 @@ class Child:
         self._held_since = 0.0
         self._begun = False  # whether the runner's hook has been called
         self._orphan = False  # the parent is gone: nobody reads what is written
+        self._watcher = Watcher()
+        self._writing = Lock()  # the watcher writes, too
 
     def main(self, close_inherited: Callable[[], None], mask: Sequence[int]) -> NoReturn:
         """Live, and end.  Called with all signals blocked; never returns."""
@@ -131,7 +134,8 @@ class Child:
             if job.announce:
                 self._unsent.append((News.STARTED, job.token))
                 self._flush()
-            self._unsent.append(ending_row(run(job)))
+            ending = run(job) if job.soft_time_limit_s is None else self._run_limited(job)
+            self._unsent.append(ending_row(ending))
             if limited and (why := self._fullness()):
                 self._unsent.append((News.FULL, why))
                 break
@@ -140,6 +144,18 @@ class Child:
         self._number += len(jobs)
         self._flush()
         return why
+
+    def _run_limited(self, job: Job) -> Ending:
+        """Run a job that has a soft time limit."""
+        self._watcher.start()
+        SignalGuard.listen()
+        return self._run(job, SignalGuard(self._watcher, job, self._tell_passed))
+
+    def _tell_passed(self, job: Job) -> None:
+        """Let the parent write it into its log now; called by the watcher."""
+        headers = job.headers
+        facts = (job.soft_time_limit_s, str(headers.get("task")), str(headers.get("id")))
+        self._write(memoryview(pack([(News.LIMIT_PASSED, *facts)])))
 
     def _fullness(self) -> str:
         limits = self._limits
@@ -176,13 +192,12 @@ class Child:
             self._ledger.drop()
 
     def _write(self, rest: memoryview) -> None:
-        if self._orphan:
-            return
-        try:
-            while rest:
-                rest = rest[os.write(self._writes, rest) :]
-        except BrokenPipeError:
-            self._orphan = True
+        with self._writing:
+            try:
+                while rest and not self._orphan:
+                    rest = rest[os.write(self._writes, rest) :]
+            except BrokenPipeError:
+                self._orphan = True
 
 
 # -- the process itself ------------------------------------------------------------------------

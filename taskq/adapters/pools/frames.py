@@ -64,6 +64,7 @@ class News(IntEnum):
     STARTED = 2  # token
     FULL = 3  # why the child ends by itself
     BROKEN = 4  # why the child could not begin
+    LIMIT_PASSED = 5  # soft limit, name of the task, its id
 
 
 # The one that is as frequent as jobs; looking it up in the enumeration costs more than the test.

@@ -133,6 +133,12 @@ class ChildHandle:
             # It is dying; what it was given stays in the accounts, and its death settles them.
             return len(data)
 
+    def close_when_sent(self) -> None:
+        """Let the child see the end of its jobs, behind what it has been given; no more follows."""
+        self.closing = True
+        if not self.has_unsent:
+            self.close_writes()
+
     def close_writes(self) -> None:
         """Let the child see the end of its jobs."""
         if self.writes >= 0:

@@ -1,55 +1,90 @@
-"""What the pools of threads and of coroutines have in common.
+"""What the pools have in common whose slots live in the worker's own process.
 
-Their slots live in the worker's own process: nothing can end a body from outside, and news come
-from other threads through one ``Mailbox``.  ``threads.py`` and ``asyncio.py`` say what a slot is;
-here are the accounts of the pool, kept by the one thread that calls it.
+``threads.py``, ``asyncio.py`` and ``greenlets.py`` say what a slot is; here are the accounts of
+the pool, kept by the one thread that calls it.  News come through one ``Mailbox``, with the slot
+that sent them: what comes from a slot that was given up is not heard.
 
 What waits for a slot is a deque with two ends: the slot takes a job from it right before its
 body, the pool takes back what is there.  Each take is one step that no other thread can come
 into, so whoever has taken a job has it alone: it is begun or given back, never both.
+
+No body can be ended from outside here; something can be raised in it.  A slot that is to end at
+once and has not after ``TERMINATE_GRACE_S`` is given up, and another one takes its place.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from taskq.adapters.pools.account import Account
+from taskq.adapters.pools.limits import Watcher
 from taskq.adapters.pools.mailbox import Mailbox
+from taskq.adapters.pools.report import NO_LIMITS, TimeLimits, report
 from taskq.ports import Clock, Ending, Job, JobRunner, JobsReturned, PoolEvent, SlotLost
+
+log = logging.getLogger(__name__)
+
+# How long a body has to end of what is raised in it.
+TERMINATE_GRACE_S: Final = 0.5
 
 
 class InProcessSlot(ABC):
     """One place for one job at a time.  It takes what it begins; the pool keeps the rest."""
 
-    def __init__(self, number: int, run: JobRunner, mailbox: Mailbox) -> None:
+    def __init__(self, number: int, run: JobRunner, mailbox: Mailbox[Any]) -> None:
         self.number = number
         self.account = Account()
         self.leaving = ""  # why it ends when it has done what it was given
+        self.returns = False  # another one takes its place then
+        self.terminated = ""  # why it is to end at once
         self._waiting: deque[Job] = deque()
-        self._late: list[int] = []  # given when it was leaving already
+        self._late: list[int] = []  # what it will not begin any more; its end gives it back
         self.run, self.mailbox = run, mailbox
 
     @abstractmethod
     def ring(self, *, last: bool = False) -> None:
         """Say from the pool's thread that there are jobs, or that none follows."""
 
+    @abstractmethod
+    def end_body(self) -> None:
+        """Raise in the body that runs."""
+
+    def give_up(self) -> None:  # noqa: B027 - where there is more to do than not to listen
+        """Nobody hears of this slot any more."""
+
+    @property
+    def runs(self) -> bool:
+        """Whether it has begun what has not ended."""
+        return len(self.account.tokens) > len(self._waiting) + len(self._late)
+
     def put(self, jobs: Sequence[Job]) -> None:
         """Hand over from the pool's thread."""
         self.account.give(jobs)
-        if self.leaving:  # its end gives them back
+        if self.leaving:
             self._late += [job.token for job in jobs]
         else:
             self._waiting.extend(jobs)
             self.ring()
 
-    def leave(self, why: str) -> None:
+    def leave(self, why: str, *, returns: bool = False) -> None:
         """End when done."""
-        self.leaving = why
+        self.leaving, self.returns = why, returns
         self.ring(last=True)
+
+    def terminate(self, why: str) -> None:
+        """End at once."""
+        self.terminated = why
+        while (job := self.next_job()) is not None:
+            self._late.append(job.token)
+        if not self.leaving:
+            self.leave(why, returns=True)
+        if self.runs:
+            self.end_body()
 
     def next_job(self) -> Job | None:
         """Take the next job, to be begun now."""
@@ -69,9 +104,20 @@ class InProcessSlot(ABC):
             self.account.settle(token)
         return tokens
 
-    def tell_lost(self, reason: str, *, expected: bool = False) -> None:
-        """Tell that this slot is gone; ``collect`` fills in which jobs go with it."""
-        self.mailbox.put(SlotLost(self.number, (), (), reason, expected))
+    def tell(self, event: PoolEvent) -> None:
+        """Send news."""
+        self.mailbox.put(self, event)
+
+    def tell_left(self) -> None:
+        """Tell that it has ended, as it should."""
+        self.tell(SlotLost(self.number, (), (), self.terminated or self.leaving, expected=True))
+
+    def tell_lost(self, error: BaseException) -> None:
+        """Tell that a body has ended it; ``collect`` fills in which jobs go with it."""
+        if self.terminated:
+            self.tell_left()
+        else:
+            self.tell(SlotLost(self.number, (), (), f"the body raised {error!r}"))
 
 
 Slot = TypeVar("Slot", bound=InProcessSlot)
@@ -80,22 +126,20 @@ Slot = TypeVar("Slot", bound=InProcessSlot)
 class InProcessPool(ABC, Generic[Slot]):
     """A pool whose slots share its memory."""
 
-    def __init__(self, *, clock: Clock) -> None:
+    def __init__(self, *, clock: Clock, timeouts: TimeLimits = NO_LIMITS) -> None:
         self.clock = clock
-        self.mailbox = Mailbox()
+        self.mailbox: Mailbox[Slot] = Mailbox()
+        self.watcher = Watcher()
         self.slots: dict[int, Slot] = {}
+        self._timeouts = timeouts
         self._run: JobRunner | None = None
-        self._owners: dict[int, Slot] = {}  # token -> where it went
         self._stopping = False
         self._known: list[PoolEvent] = []  # what the pool's own calls have brought about
+        self._doomed: dict[Slot, float] = {}  # what was raised in, and how long it has
 
     @abstractmethod
     def _open(self, number: int, run: JobRunner) -> Slot:
         """Make a slot that says ``SlotReady`` when it is up."""
-
-    @abstractmethod
-    def terminate(self, slot: int, signal: int) -> None:
-        """End a slot, or say that it cannot be done."""
 
     @abstractmethod
     def _await_end(self, idle: Sequence[Slot]) -> None:
@@ -103,6 +147,7 @@ class InProcessPool(ABC, Generic[Slot]):
 
     def _close(self) -> None:
         """No slot is left, and none follows."""
+        self.watcher.stop()
 
     @property
     def watched(self) -> Sequence[int]:
@@ -111,13 +156,17 @@ class InProcessPool(ABC, Generic[Slot]):
 
     @property
     def poll_s(self) -> float | None:
-        """Never, unless something is known already."""
-        return 0.0 if self._known else None
+        """Until a body must have ended, unless something is known already."""
+        if self._known:
+            return 0.0
+        if not self._doomed:
+            return None
+        return max(0.0, min(self._doomed.values()) - self._now_s())
 
     @property
     def keeps_limits(self) -> tuple[bool, bool]:
-        """Neither."""
-        return False, False
+        """Both, as far as a body lets an exception come."""
+        return True, True
 
     def start(self, slots: int, run: JobRunner) -> None:
         """Make the slots."""
@@ -132,31 +181,37 @@ class InProcessPool(ABC, Generic[Slot]):
             tokens = tuple(job.token for job in jobs)
             self._known.append(SlotLost(slot, (), tokens, "there is no such slot", expected=True))
             return
-        self._owners.update(dict.fromkeys((job.token for job in jobs), place))
+        if any(job.soft_time_limit_s is not None for job in jobs):
+            self._expect_limits()
         place.put(jobs)
+
+    def _expect_limits(self) -> None:
+        """A job with a soft time limit comes."""
+        self.watcher.start()
 
     def recall(self, slot: int) -> None:
         """Take back what waits, and say so at once."""
         self._known = list(self.collect())  # what was told before is news before the answer
         place = self.slots.get(slot)
         tokens = () if place is None else place.take_back()
-        for token in tokens:
-            del self._owners[token]
         self._known.append(JobsReturned(slot, tokens))
 
     def collect(self) -> Sequence[PoolEvent]:
-        """Take what the slots have put into the mailbox."""
+        """Take what the slots have put into the mailbox, and give up what does not end."""
         events, self._known = self._known, []
-        for event in self.mailbox.take():
-            if isinstance(event, Ending):
-                owner = self._owners.pop(event.token, None)
-                if owner is not None:  # else given up when the worker stopped at once
-                    owner.account.settle(event.token)
-                    events.append(event)
-            elif isinstance(event, SlotLost):
-                events += self._see_off(event)
+        for slot, event in self.mailbox.take():
+            if self.slots.get(slot.number) is not slot:
+                continue  # it was given up
+            if isinstance(event, SlotLost):
+                events.append(self._see_off(slot, event.reason, expected=event.expected))
             else:
+                if isinstance(event, Ending):
+                    slot.account.settle(event.token)
                 events.append(event)
+        if self._doomed:
+            now_s = self._now_s()
+            for slot in [slot for slot, at_s in self._doomed.items() if at_s <= now_s]:
+                events += self._pass_deadline(slot)
         return events
 
     def grow(self, count: int = 1) -> None:
@@ -168,23 +223,38 @@ class InProcessPool(ABC, Generic[Slot]):
 
     def shrink(self, count: int = 1) -> None:
         """Let slots go: those without work first, and of these the youngest."""
-        staying = [slot for slot in self.slots.values() if not slot.leaving]
+        staying = self._staying()
         if count >= len(staying):
             raise ValueError(f"cannot take {count} of {len(staying)} slots; one has to stay")
         by_load = sorted(staying, key=lambda slot: (len(slot.account.tokens), -slot.number))
         for slot in by_load[:count]:
-            slot.leave("its slot was removed")
+            self._dismiss(slot, "its slot was removed")
+
+    def restart(self) -> None:
+        """Let each slot end when it has done what it was given, and return."""
+        for slot in self.slots.values():
+            if not slot.leaving:
+                slot.leave("the pool restarts", returns=True)
+
+    def terminate(self, slot: int, signal: int) -> None:
+        """Raise in the body that a slot runs; one that goes on is given up."""
+        self._known = list(self.collect())  # what has ended by now has ended
+        place = self.slots.get(slot)
+        if place is not None and not place.terminated:
+            place.terminate(f"terminated with signal {signal}")
+            if place.runs:
+                self._doomed[place] = self._now_s() + TERMINATE_GRACE_S
 
     def stop(self, *, at_once: bool = False) -> None:
-        """Let all slots go; the idle ones are waited for, with ``at_once`` the busy forgotten."""
+        """Let all slots go; the idle ones are waited for, with ``at_once`` the busy given up."""
         self._stopping = True
         self._known = list(self.collect())
         idle = [slot for slot in self.slots.values() if not slot.account.tokens]
         for slot in tuple(self.slots.values()):
+            self._dismiss(slot, "the worker stops")
             if slot.account.tokens and at_once:
-                self._forget(slot)
-            elif not slot.leaving:
-                slot.leave("the worker stops")
+                slot.terminate("the worker stops at once")
+                self._known.append(self._give_up(slot))
         self._await_end(idle)
         self._known = list(self.collect())
         if not self.slots:
@@ -192,39 +262,47 @@ class InProcessPool(ABC, Generic[Slot]):
 
     def describe(self) -> Mapping[str, Any]:
         """How many slots there are."""
-        return {
-            "implementation": f"{type(self).__module__}:{type(self).__qualname__}",
-            "max-concurrency": sum(not slot.leaving for slot in self.slots.values()),
-            "processes": [os.getpid()],
-            "max-tasks-per-child": "N/A",
-            "put-guarded-by-semaphore": False,
-        }
+        return report(self, slots=len(self._staying()), pids=[os.getpid()], timeouts=self._timeouts)
 
-    def _see_off(self, lost: SlotLost) -> Sequence[PoolEvent]:
+    def _staying(self) -> list[Slot]:
+        return [slot for slot in self.slots.values() if slot.returns or not slot.leaving]
+
+    def _dismiss(self, slot: Slot, why: str) -> None:
+        """Let it go for good."""
+        if slot.leaving:
+            slot.returns = False
+        else:
+            slot.leave(why)
+
+    def _now_s(self) -> float:
+        return self.clock.read().elapsed_s
+
+    # -- the end of a slot ---------------------------------------------------------------------
+
+    def _see_off(self, slot: Slot, reason: str, *, expected: bool) -> SlotLost:
         """Account for all that a lost slot had been given, and replace it if it should stay."""
-        slot = self.slots.pop(lost.slot, None)
-        if slot is None:
-            return ()  # forgotten when the worker stopped at once
-        started, unstarted = self._disown(slot)
-        if not slot.leaving:
+        del self.slots[slot.number]
+        self._doomed.pop(slot, None)
+        unstarted = slot.take_back()
+        started = tuple(slot.account.tokens)
+        if slot.returns or not (slot.leaving or self._stopping):
             assert self._run is not None, "it has run something"
-            self.slots[lost.slot] = self._open(lost.slot, self._run)
+            self.slots[slot.number] = self._open(slot.number, self._run)
         elif self._stopping and not self.slots:
             self._close()
-        return (SlotLost(lost.slot, started, unstarted, lost.reason, lost.expected),)
+        return SlotLost(slot.number, started, unstarted, reason, expected)
 
-    def _forget(self, slot: Slot) -> None:
-        """Leave a busy slot to itself; what it ends from now on is not told."""
-        del self.slots[slot.number]
-        started, unstarted = self._disown(slot)
-        reason = "the worker stops at once, and nothing can end the body"
-        self._known.append(SlotLost(slot.number, started, unstarted, reason, expected=True))
-        if not slot.leaving:
-            slot.leave(reason)
+    def _pass_deadline(self, slot: Slot) -> Sequence[PoolEvent]:
+        """A body was told to end, and has not."""
+        log.warning(
+            "slot %d: its body was %s and does not end; it is left to itself, and its place is"
+            " taken by another slot",
+            slot.number,
+            slot.terminated,
+        )
+        return [self._give_up(slot)]
 
-    def _disown(self, slot: Slot) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Return what a slot had begun and not ended, and what it had not begun."""
-        for token in slot.account.tokens:
-            del self._owners[token]
-        unstarted = slot.take_back()
-        return tuple(slot.account.tokens), unstarted
+    def _give_up(self, slot: Slot) -> SlotLost:
+        """Leave a slot to itself; what it ends from now on is not told."""
+        slot.give_up()
+        return self._see_off(slot, slot.terminated, expected=True)

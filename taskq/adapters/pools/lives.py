@@ -13,6 +13,7 @@ import logging
 import os
 import signal as signals
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from taskq.adapters.pools.child import Limits
@@ -42,7 +43,8 @@ class Lives:
         limits: Limits,
         *,
         alive_timeout_s: float,
-        close_in_child: Callable[[], None] | None,
+        before_create: Callable[[], object],
+        begin_child: Callable[[int], None] | None,
     ) -> None:
         self.slots: dict[int, Slot] = {}
         self.watcher = Watcher()
@@ -50,7 +52,7 @@ class Lives:
         self.next_deadline_s: float | None = None
         self._clock, self._limits = clock, limits
         self._alive_timeout_s = alive_timeout_s
-        self._close_in_child = close_in_child
+        self._before_create, self._begin_child = before_create, begin_child
         self._some_blind = False  # the system does not tell of every death
         self._warned_of_size = False
 
@@ -80,8 +82,9 @@ class Lives:
 
     def _start_child(self, slot: Slot) -> None:
         slot.why = slot.trouble = ""
+        self._before_create()
         try:
-            child = ChildHandle(slot.run, self._limits, self._close_inherited)
+            child = ChildHandle(slot.run, self._limits, partial(self._leave_parent, slot.number))
         except OSError as error:
             self._pause(slot, f"the system gives no process: {error}")
             return
@@ -115,9 +118,14 @@ class Lives:
         if slot.child is None:
             self._remove(slot)
             return
-        slot.child.closing = True
-        if not slot.child.has_unsent:
-            slot.child.close_writes()
+        slot.child.close_when_sent()
+
+    def renew(self, slot: Slot, why: str) -> None:
+        """Let the process end when it has done what it was given; another one follows."""
+        if slot.child is None or slot.child.closing or slot.state is State.DYING:
+            return  # the next one is new anyway
+        slot.why = slot.why or why
+        slot.child.close_when_sent()
 
     def doom(self, slot: Slot, why: str, number: int) -> None:
         """Send a signal that ends the process; should it not die of it soon, SIGKILL."""
@@ -157,14 +165,14 @@ class Lives:
         del self.slots[slot.number]
         self._plan()
 
-    def _close_inherited(self) -> None:
-        """In a new child: close what belongs to the parent."""
+    def _leave_parent(self, slot: int) -> None:
+        """In a new child: close what belongs to the parent, and begin a life of its own."""
         for _, child in self.children:
             for fd in child.descriptors():
                 os.close(fd)
         self.watcher.close()
-        if self._close_in_child is not None:
-            self._close_in_child()
+        if self._begin_child is not None:
+            self._begin_child(slot + 1)
 
     # -- deadlines -----------------------------------------------------------------------------
 

@@ -10,19 +10,20 @@ import os
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Final, Generic, TypeVar
 from weakref import finalize
 
 from taskq.ports import PoolEvent
 
 DRAIN_BYTES: Final = 4096
+Sender = TypeVar("Sender")
 
 
-class Mailbox:
-    """Many threads put, one takes; nobody waits."""
+class Mailbox(Generic[Sender]):
+    """Many threads put, one takes; nobody waits.  Each event comes with who put it."""
 
     def __init__(self) -> None:
-        self._events: deque[PoolEvent] = deque()
+        self._events: deque[tuple[Sender, PoolEvent]] = deque()
         self._rung = False
         self.reads, self._writes = os.pipe()
         # A body that was given up may still put something: the pipe lives as long as anybody
@@ -31,26 +32,29 @@ class Mailbox:
         os.set_blocking(self.reads, False)
         os.set_blocking(self._writes, False)
 
-    def put(self, event: PoolEvent) -> None:
+    def put(self, sender: Sender, event: PoolEvent) -> None:
         """Add an event, and ring unless the bell rings already."""
         # The order is what matters: an event that is in before the taker resets the bell is
         # taken; one that comes after it rings again.
-        self._events.append(event)
+        self._events.append((sender, event))
         if not self._rung:
             self._rung = True
             with suppress(BlockingIOError):  # a full pipe is readable
                 os.write(self._writes, b"!")
 
-    def take(self) -> Sequence[PoolEvent]:
+    def take(self) -> Sequence[tuple[Sender, PoolEvent]]:
         """Return what is there now."""
-        with suppress(BlockingIOError):
-            os.read(self.reads, DRAIN_BYTES)
+        self._empty_pipe()
         self._rung = False
-        events: list[PoolEvent] = []
+        events: list[tuple[Sender, PoolEvent]] = []
         with suppress(IndexError):  # it is empty
             while True:
                 events.append(self._events.popleft())
         return events
+
+    def _empty_pipe(self) -> None:
+        with suppress(BlockingIOError):
+            os.read(self.reads, DRAIN_BYTES)
 
 
 def _close(*descriptors: int) -> None:

@@ -16,15 +16,18 @@ from __future__ import annotations
 
 import signal as signals
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from taskq.adapters.pools.child import Limits
 from taskq.adapters.pools.handle import signal_name
 from taskq.adapters.pools.lives import Lives
+from taskq.adapters.pools.report import NO_LIMITS, NOT_APPLICABLE, TimeLimits, report
 from taskq.adapters.pools.slot import State, Word
 from taskq.adapters.pools.traffic import Traffic
 from taskq.errors import ImproperlyConfigured
 from taskq.ports import Clock, Job, JobRunner, PoolEvent
+from taskq.signals import worker_before_create_process
 
 # How long ``stop`` waits for children that have nothing to do.
 STOP_GRACE_S: Final = 2.0
@@ -44,8 +47,9 @@ class PreforkPool:
         alive_timeout_s: float = 4.0,
         max_tasks_per_child: int | None = None,
         max_memory_per_child: int | None = None,
-        close_in_child: Callable[[], None] | None = None,
+        begin_child: Callable[[int], None] | None = None,
         start_method: str = "fork",
+        timeouts: TimeLimits = NO_LIMITS,
     ) -> None:
         if start_method != "fork":
             raise ImproperlyConfigured(
@@ -53,9 +57,14 @@ class PreforkPool:
             )
         self._limits = Limits(max_tasks_per_child, max_memory_per_child)
         self._lives = Lives(
-            clock, self._limits, alive_timeout_s=alive_timeout_s, close_in_child=close_in_child
+            clock,
+            self._limits,
+            alive_timeout_s=alive_timeout_s,
+            before_create=partial(worker_before_create_process.send, sender=self),
+            begin_child=begin_child,
         )
         self._traffic = Traffic(self._lives)
+        self._timeouts = timeouts
         self._run: JobRunner | None = None
         self._stopping = False
 
@@ -81,8 +90,8 @@ class PreforkPool:
 
     @property
     def keeps_limits(self) -> tuple[bool, bool]:
-        """A hard limit: ``terminate`` ends any body.  The soft one is not raised in it yet."""
-        return True, False
+        """Both: a process can be killed, and its main thread be interrupted."""
+        return True, True
 
     def start(self, slots: int, run: JobRunner) -> None:
         """Fork the children."""
@@ -123,6 +132,12 @@ class PreforkPool:
         for slot in by_load[:count]:
             self._lives.release(slot, "its slot was removed")
 
+    def restart(self) -> None:
+        """Let each child end when it has done what it was given; another one follows."""
+        for slot in tuple(self._lives.slots.values()):
+            if not slot.leaving:
+                self._lives.renew(slot, "the pool restarts")
+
     def terminate(self, slot: int, signal: int) -> None:
         """Send a signal to a child; should it not die of it soon, SIGKILL."""
         place = self._lives.slots.get(slot)
@@ -142,16 +157,16 @@ class PreforkPool:
         self._await_idle()
 
     def describe(self) -> Mapping[str, Any]:
-        """Processes and limits."""
-        return {
-            "implementation": f"{type(self).__module__}:{type(self).__qualname__}",
-            "max-concurrency": sum(not slot.leaving for slot in self._lives.slots.values()),
-            "processes": [child.pid for _, child in self._lives.children],
-            "max-tasks-per-child": self._limits.max_tasks or "N/A",
-            "max-memory-per-child": self._limits.max_memory_kib or "N/A",
-            "put-guarded-by-semaphore": False,
+        """Processes, limits, and how the work was spread."""
+        pids = [child.pid for _, child in self._lives.children]
+        slots = [slot for slot in self._lives.slots.values() if not slot.leaving]
+        more = {
+            "max-tasks-per-child": self._limits.max_tasks or NOT_APPLICABLE,
+            "max-memory-per-child": self._limits.max_memory_kib or NOT_APPLICABLE,
             "start-method": "fork",
+            "writes": self._traffic.spread(pids),
         }
+        return report(self, slots=len(slots), pids=pids, timeouts=self._timeouts, **more)
 
     # -- one look ------------------------------------------------------------------------------
 

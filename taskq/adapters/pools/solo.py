@@ -1,19 +1,24 @@
 """The solo pool: bodies run inside ``collect``, in the worker's own thread.
 
 While a body runs, nothing else does: no other message is taken and no command is answered.  One
-slot, one job for each call.
+slot, one job for each call.  So no body can be terminated, and no hard time limit is kept; a soft
+one is, where the caller is the main thread, which a signal can interrupt.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from taskq.adapters.pools.limits import SignalGuard, Watcher, warn_of
+from taskq.adapters.pools.report import NO_LIMITS, TimeLimits, report
 from taskq.ports import (
     Clock,
+    Ending,
     Job,
     JobRunner,
     JobsReturned,
@@ -31,13 +36,15 @@ SLOT: Final = 0
 class SoloPool:
     """Runs bodies where it is called."""
 
-    def __init__(self, *, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, *, clock: Clock, timeouts: TimeLimits = NO_LIMITS) -> None:
+        self._clock, self._timeouts = clock, timeouts
+        self._watcher = Watcher()
         self._run: JobRunner | None = None
         self._jobs: deque[Job] = deque()
         self._events: list[PoolEvent] = []
         self._announced = False  # the first job in the queue has been
         self._stopping = False
+        self._restarting = False
 
     @property
     def watched(self) -> Sequence[int]:
@@ -51,8 +58,8 @@ class SoloPool:
 
     @property
     def keeps_limits(self) -> tuple[bool, bool]:
-        """Nobody is there to look at the clock while a body runs."""
-        return False, False
+        """Nobody is there to end a body that runs; something can be raised in the main thread."""
+        return False, threading.current_thread() is threading.main_thread()
 
     def start(self, slots: int, run: JobRunner) -> None:
         """Be ready."""
@@ -79,8 +86,7 @@ class SoloPool:
         for _ in returned:
             self._jobs.pop()
         self._events.append(JobsReturned(SLOT, tuple(job.token for job in returned)))
-        if self._stopping and not self._jobs:
-            self._leave("the worker stops")
+        self._leave_if_done()
 
     def collect(self) -> Sequence[PoolEvent]:
         """Run the next job, unless there is something to tell before."""
@@ -97,6 +103,11 @@ class SoloPool:
         """Refuse."""
         raise NotImplementedError(f"the solo pool has one slot; it cannot shrink by {count}")
 
+    def restart(self) -> None:
+        """Say that the slot is a new one, when it has done what it was given."""
+        self._restarting = True
+        self._leave_if_done()
+
     def terminate(self, slot: int, signal: int) -> None:
         """Do nothing: the caller is the thread that a body would run in, so none runs."""
         log.error("the solo pool cannot end slot %d with signal %d", slot, signal)
@@ -106,16 +117,11 @@ class SoloPool:
         self._stopping = True
         if at_once or not self._jobs:
             self._leave("the worker stops")
+        self._watcher.stop()
 
     def describe(self) -> Mapping[str, Any]:
         """What there is to say."""
-        return {
-            "implementation": f"{type(self).__module__}:{type(self).__qualname__}",
-            "max-concurrency": 1,
-            "processes": [os.getpid()],
-            "max-tasks-per-child": "N/A",
-            "put-guarded-by-semaphore": False,
-        }
+        return report(self, slots=1, pids=[os.getpid()], timeouts=self._timeouts)
 
     def _step(self) -> None:
         job = self._jobs[0]
@@ -127,11 +133,27 @@ class SoloPool:
         self._announced = False
         self._jobs.popleft()
         try:
-            self._events.append(self._run(job))
+            self._events.append(self._run_one(self._run, job))
         except (SystemExit, KeyboardInterrupt) as error:
             self._lose(job, error)
-        if self._stopping and not self._jobs:
+        self._leave_if_done()
+
+    def _run_one(self, run: JobRunner, job: Job) -> Ending:
+        if job.soft_time_limit_s is None or not self.keeps_limits[1]:
+            return run(job)
+        self._watcher.start()
+        SignalGuard.listen()
+        return run(job, SignalGuard(self._watcher, job, warn_of))
+
+    def _leave_if_done(self) -> None:
+        if self._jobs:
+            return
+        if self._stopping:
             self._leave("the worker stops")
+        elif self._restarting:
+            self._restarting = False
+            self._leave("the pool restarts")
+            self._events.append(SlotReady(SLOT, os.getpid()))
 
     def _lose(self, job: Job, error: BaseException) -> None:
         """The body wanted its process to end.  This one is the worker; it only loses the job."""

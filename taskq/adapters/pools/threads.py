@@ -1,12 +1,13 @@
 """The pool of threads: n slots, each a thread with a queue of jobs.
 
-Threads are daemons: a body that never ends does not keep the worker's process alive.  Nothing can
-end a thread from outside, so no limit is kept and ``terminate`` does nothing but say so.
+A thread cannot be ended from outside, but something can be raised in it: a soft time limit, and
+what ``terminate`` sends.  It comes at the next bytecode, so not while the thread waits in C: a
+slot whose thread does not end soon is given up, and a new thread takes its place.  Threads are
+daemons: a body that never ends does not keep the worker's process alive.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Sequence
 from queue import SimpleQueue
@@ -14,10 +15,9 @@ from threading import Thread
 from typing import Final
 
 from taskq.adapters.pools.in_process import InProcessPool, InProcessSlot
+from taskq.adapters.pools.limits import ThreadGuard, Watcher
 from taskq.adapters.pools.mailbox import Mailbox
 from taskq.ports import Job, JobRunner, JobStarted, SlotReady
-
-log = logging.getLogger(__name__)
 
 # How long ``stop`` waits for each thread that has nothing to do.
 STOP_GRACE_S: Final = 2.0
@@ -26,8 +26,11 @@ STOP_GRACE_S: Final = 2.0
 class ThreadSlot(InProcessSlot):
     """One thread."""
 
-    def __init__(self, number: int, run: JobRunner, mailbox: Mailbox) -> None:
+    def __init__(
+        self, number: int, run: JobRunner, mailbox: Mailbox[ThreadSlot], watcher: Watcher
+    ) -> None:
         super().__init__(number, run, mailbox)
+        self._guard = ThreadGuard(watcher)
         self._bell: SimpleQueue[bool] = SimpleQueue()  # whether it was the last time
         self.thread = Thread(target=self._live, name=f"taskq-slot-{number}", daemon=True)
         self.thread.start()
@@ -36,32 +39,32 @@ class ThreadSlot(InProcessSlot):
         """Wake the thread."""
         self._bell.put(last)
 
+    def end_body(self) -> None:
+        """Raise in the thread."""
+        self._guard.terminate()
+
     def _live(self) -> None:
-        self.mailbox.put(SlotReady(self.number, os.getpid()))
+        self.tell(SlotReady(self.number, os.getpid()))
         try:
             while not self._bell.get():
                 while (job := self.next_job()) is not None:
                     self._run_one(job)
         except BaseException as error:  # noqa: BLE001 - the end of a thread: SystemExit and such
-            self.tell_lost(f"the body raised {error!r}")
+            self.tell_lost(error)
         else:
-            self.tell_lost(self.leaving, expected=True)
+            self.tell_left()
 
     def _run_one(self, job: Job) -> None:
         if job.announce:
-            self.mailbox.put(JobStarted(job.token, os.getpid()))
-        self.mailbox.put(self.run(job))
+            self.tell(JobStarted(job.token, os.getpid()))
+        self.tell(self._guard.run(self.run, job))
 
 
 class ThreadsPool(InProcessPool[ThreadSlot]):
     """Runs bodies in threads of this process."""
 
-    def terminate(self, slot: int, signal: int) -> None:
-        """Say that it cannot be done."""
-        log.error("signal %d: slot %d is a thread, which nothing can end; it goes on", signal, slot)
-
     def _open(self, number: int, run: JobRunner) -> ThreadSlot:
-        return ThreadSlot(number, run, self.mailbox)
+        return ThreadSlot(number, run, self.mailbox, self.watcher)
 
     def _await_end(self, idle: Sequence[ThreadSlot]) -> None:
         for slot in idle:

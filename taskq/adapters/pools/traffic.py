@@ -11,8 +11,9 @@ from __future__ import annotations
 import logging
 import signal as signals
 import sys
-from collections.abc import Sequence
-from typing import Final
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from taskq.adapters.pools.frames import (
     CANNOT_PICKLE,
@@ -24,6 +25,7 @@ from taskq.adapters.pools.frames import (
 )
 from taskq.adapters.pools.handle import READ_AT_ONCE_BYTES, ChildHandle
 from taskq.adapters.pools.ledger import SETTLES_S
+from taskq.adapters.pools.limits import warn_of_limit
 from taskq.adapters.pools.lives import Lives
 from taskq.adapters.pools.slot import Slot, State, Word
 from taskq.ports import Ending, EndingKind, Job, JobsReturned, JobStarted, SlotLost
@@ -43,6 +45,7 @@ class Traffic:
         self._batched = False
         self._peek_at_s = 0.0
         self._recalled: dict[int, float] = {}  # slot -> when to look what it has not begun
+        self.batches: Counter[int] = Counter()  # how many each process was given
 
     @property
     def patience_s(self) -> float | None:
@@ -51,6 +54,20 @@ class Traffic:
         if self._recalled:
             waits.append(max(0.0, min(self._recalled.values()) - self._lives.now_s()))
         return min(waits, default=None)
+
+    def spread(self, pids: Sequence[int]) -> Mapping[str, Any]:
+        """Say how many batches went to each process, as Celery's monitors show it."""
+        counts = [count for pid in pids if (count := self.batches[pid])]
+        total = sum(counts)
+        busy = sum(bool(child.account.tokens) for _, child in self._lives.children)
+        return {
+            "total": total,
+            "avg": f"{1 / max(1, len(counts)):.2f}",
+            "all": ", ".join(f"{count / total:.2f}" for count in counts),
+            "raw": ", ".join(map(str, counts)),
+            "strategy": "fair",
+            "inqueues": {"total": len(pids), "active": busy},
+        }
 
     # -- there ---------------------------------------------------------------------------------
 
@@ -62,9 +79,10 @@ class Traffic:
             self._events.append(SlotLost(number, (), tokens, "has no process", expected=True))
             return
         child = slot.child
-        if slot.leaving or slot.state is State.DYING:
+        if child.closing or slot.state is State.DYING:
             child.account.give(jobs)  # its death gives them back
             return
+        self.batches[child.pid] += 1
         try:
             child.send(jobs)
         except CANNOT_PICKLE:
@@ -114,6 +132,7 @@ class Traffic:
             self.read(slot, child, budget=sys.maxsize)
         self._take_held(child)
         self._recalled.pop(slot.number, None)  # its loss is the answer
+        self.batches.pop(child.pid, None)
 
     def _take(self, slot: Slot, child: ChildHandle, rows: Sequence[Row]) -> None:
         account, events = child.account, self._events
@@ -131,6 +150,8 @@ class Traffic:
                 self._lives.begin(slot, child, resident_kib=row[2])
             elif row[0] == News.FULL:
                 slot.why = row[1]
+            elif row[0] == News.LIMIT_PASSED:
+                warn_of_limit(*row[1:])
             else:
                 slot.trouble = row[1]
 

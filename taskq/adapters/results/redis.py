@@ -258,6 +258,7 @@ class RedisStore:
             try:
                 return self._once(act)
             except ANY as error:
+                self._pool.doubt(error)
                 last = policy.max_retries is not None and attempt >= policy.max_retries
                 if last or isinstance(error, FINAL) or not isinstance(error, LOST):
                     raise self._pool.error(error) from error

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import pytest
 
 from taskq.adapters.broker.kombu import KombuBroker
+from taskq.adapters.broker.kombu_rabbit import RabbitBroker
 from taskq.adapters.clock import SystemClock
 from taskq.adapters.randomness import SystemRandomness
 from taskq.ports import (
@@ -26,6 +27,8 @@ from taskq_testing.servers import RabbitMQServer
 
 PATIENCE_S = 15.0
 
+Kind = TypeVar("Kind", bound=KombuBroker)
+
 
 class Words:
     """What the tests say."""
@@ -35,7 +38,15 @@ class Words:
         self._brokers: list[KombuBroker] = []
 
     def broker(self, url: str | Sequence[str] | None = None, **options: Any) -> KombuBroker:
-        broker = KombuBroker(
+        return self._made(KombuBroker, url, options)
+
+    def rabbit(self, url: str | Sequence[str] | None = None, **options: Any) -> RabbitBroker:
+        return self._made(RabbitBroker, url, options)
+
+    def _made(
+        self, kind: type[Kind], url: str | Sequence[str] | None, options: dict[str, Any]
+    ) -> Kind:
+        broker = kind(
             url or self.url,
             clock=SystemClock(),
             randomness=SystemRandomness(),

@@ -147,6 +147,30 @@ def test_a_silent_broker_is_noticed_by_its_heartbeats(
     words.close()
 
 
+def test_a_silent_broker_is_noticed_where_nobody_could_send_heartbeats(
+    rabbitmq_server_of_its_own: RabbitMQServer,
+) -> None:
+    """A worker whose bodies hold up its loop asks now and then, and trusts no silence."""
+    server = rabbitmq_server_of_its_own
+    words = Words(server.url)
+    intake = words.broker(heartbeat=1).consume([words.queue()], "w1", unattended=True)
+    intake.receive()
+    before = intake.renew()
+    server.pause()
+
+    try:
+        with pytest.raises(errors.BrokerLostError, match="no answer"):
+            intake.renew()
+    finally:
+        server.resume()
+    assert before == 1.0
+    intake.reconnect()
+    words.broker().publish([words.message("a")])
+    assert [one.message.body for one in words.take(intake, 1)] == [b"a"]
+    intake.close()
+    words.close()
+
+
 def test_heartbeats_keep_a_quiet_connection(words: Words) -> None:
     """A worker without work stays connected for longer than two heartbeats."""
     intake = worker(words, heartbeat=1)
@@ -175,7 +199,7 @@ def test_a_deleted_queue_is_made_again(words: Words) -> None:
 
 
 def test_a_quorum_queue_counts_attempts(words: Words) -> None:
-    """Classic queues do not count, quorum queues say how often it was given out before."""
+    """Quorum queues say how often it was given out before; of a classic one nothing is known."""
     quorum, classic = words.queue("quorum", arguments=QUORUM), words.queue("classic")
     words.broker().declare([quorum, classic])
     intake = worker(words, quorum, classic, prefetch=4)
@@ -189,7 +213,8 @@ def test_a_quorum_queue_counts_attempts(words: Words) -> None:
     for _ in range(3):
         [delivery] = words.take(intake, 1)
         seen.append(delivery.attempts)
-        settle(intake, Verdict.REQUEUE, delivery)
+        drop(intake)
+        intake.reconnect()
     intake.close()
 
     assert seen == [0, 1, 2]

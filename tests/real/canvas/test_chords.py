@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
-import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -16,6 +14,7 @@ import redis
 
 from taskq import chord
 from taskq_testing.servers import PrivateServer
+from tests.real.programs import load
 from tests.real.workers import worker
 
 HERE = Path(__file__).parent
@@ -35,14 +34,7 @@ def env(redis_server_of_its_own: PrivateServer, tmp_path: Path) -> dict[str, str
 @pytest.fixture
 def program(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Load the app of these tests as a client."""
-    for key, value in env.items():
-        monkeypatch.setenv(key, value)
-    spec = importlib.util.spec_from_file_location("chords", HERE / "chords.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "chords", module)
-    spec.loader.exec_module(module)
+    module = load("chords", HERE, env, monkeypatch)
     yield module
     module.app.close()
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.real.environments import python_with
 from tests.real.workers import worker
 
 HERE = Path(__file__).parent
@@ -19,15 +20,8 @@ CELERY = "celery[redis]==5.7.0"
 @pytest.fixture(scope="session")
 def celery_python(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return a Python with Celery in an environment of its own; it is never beside taskq."""
-    if given := os.environ.get("TASKQ_CELERY_PYTHON"):
-        return given
     folder = tmp_path_factory.mktemp("celery")
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    python = str(folder / "bin" / "python")
-    subprocess.run(
-        [python, "-m", "pip", "install", "-q", CELERY, "hiredis"], check=True, timeout=600
-    )
-    return python
+    return python_with(folder, CELERY, "hiredis", given_by="TASKQ_CELERY_PYTHON")
 
 
 @pytest.fixture(params=["redis", "redis, compressed", "rabbitmq with rpc", "rabbitmq with redis"])

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 
 from taskq_testing.servers import PrivateServer
+from tests.real.programs import load
 from tests.real.workers import worker
 
 HERE = Path(__file__).parent
@@ -57,20 +56,13 @@ def own_server(request: pytest.FixtureRequest) -> PrivateServer:
 def program(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[dict[str, str]], Any]]:
     """Load the app of these tests as a client."""
 
-    def load(env: dict[str, str]) -> Any:
-        for key, value in env.items():
-            monkeypatch.setenv(key, value)
-        spec = importlib.util.spec_from_file_location("ops", HERE / "ops.py")
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        monkeypatch.setitem(sys.modules, "ops", module)
-        spec.loader.exec_module(module)
+    def load_in(env: dict[str, str]) -> Any:
+        module = load("ops", HERE, env, monkeypatch)
         loaded.append(module)
         return module
 
     loaded: list[Any] = []
-    yield load
+    yield load_in
     for module in loaded:
         module.app.close()
 

@@ -1,16 +1,18 @@
-"""A prefork pool, and a runtime that a test plays by hand."""
+"""A pool, and a runtime that a test plays by hand."""
 
 from __future__ import annotations
 
 import select
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any, TypeVar
 
 from taskq.adapters.clock import SystemClock
-from taskq.adapters.pools.prefork import PreforkPool
-from taskq.ports import Ending, EndingKind, Job, PoolEvent, SlotLost, SlotReady
+from taskq.app.soft_limit import await_limited, call_limited
+from taskq.errors import SoftTimeLimitExceeded
+from taskq.ports import Ending, EndingKind, Guard, Job, PoolEvent, SlotLost, SlotReady
 
 PATIENCE_S = 30.0
 
@@ -26,9 +28,14 @@ class BodiesRunner:
     begin: Callable[[], None] = lambda: None
     end: Callable[[int], None] = lambda _code: None
 
-    def __call__(self, job: Job) -> Ending:
-        said = self.bodies[job.headers["task"]](job)
-        return Ending(job.token, EndingKind.SUCCEEDED, summary=str(said))
+    def __call__(self, job: Job, guard: Guard | None = None) -> Ending:
+        body = self.bodies[job.headers["task"]]
+        if guard is None:
+            return _success(job, body(job))
+        try:
+            return _success(job, call_limited(guard, body, (job,), {}))
+        except SoftTimeLimitExceeded as error:
+            return Ending(job.token, EndingKind.FAILED, summary=repr(error))
 
     def begin_process(self) -> None:
         self.begin()
@@ -37,17 +44,28 @@ class BodiesRunner:
         self.end(exitcode)
 
     def is_async(self, job: Job) -> bool:
-        return False
+        return iscoroutinefunction(self.bodies[job.headers["task"]])
 
-    async def awaitable(self, job: Job) -> Ending:
-        return self(job)
+    async def awaitable(self, job: Job, guard: Guard | None = None) -> Ending:
+        body = self.bodies[job.headers["task"]](job)
+        if guard is None:
+            return _success(job, await body)
+        assert job.soft_time_limit_s is not None
+        try:
+            return _success(job, await await_limited(body, job.soft_time_limit_s, guard.passed))
+        except SoftTimeLimitExceeded as error:
+            return Ending(job.token, EndingKind.FAILED, summary=repr(error))
+
+
+def _success(job: Job, said: object) -> Ending:
+    return Ending(job.token, EndingKind.SUCCEEDED, summary=str(said))
 
 
 class Bench:
     """Gives jobs, collects, and keeps what it was told."""
 
-    def __init__(self, pool: PreforkPool) -> None:
-        self.pool = pool
+    def __init__(self, pool: Any) -> None:
+        self.pool = pool  # what any pool has, and what tests of prefork look into
         self.clock = SystemClock()
         self.events: list[PoolEvent] = []
         self.longest_call_s = 0.0

@@ -9,17 +9,18 @@ import pytest
 
 from taskq.adapters.clock import SystemClock
 from taskq.adapters.pools.prefork import PreforkPool
+from taskq.ports import Pool
 from tests.real.pools.bench import Bench
 
 
 @pytest.fixture
 def bench() -> Iterator[Callable[..., Bench]]:
-    """Return what makes a bench of the given options of the pool."""
+    """Return what makes a bench of a pool (prefork) and its options."""
     made: list[Bench] = []
 
-    def make(**options: Any) -> Bench:
+    def make(kind: type[Pool] = PreforkPool, **options: Any) -> Bench:
         options.setdefault("clock", SystemClock())
-        made.append(Bench(PreforkPool(**options)))
+        made.append(Bench(kind(**options)))
         return made[-1]
 
     yield make

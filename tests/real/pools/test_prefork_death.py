@@ -214,6 +214,42 @@ def test_large_arguments_and_a_new_child_for_each(bench: Make) -> None:
     assert b.longest_call_s < 1.0
 
 
+def test_large_arguments_to_children_that_are_killed(bench: Make) -> None:
+    """200 jobs of 8 MB, a child for each, and SIGKILL at any moment: all end, nothing stalls."""
+    chance = random.Random(8)
+    b = bench(max_tasks_per_child=1)
+    b.start(2, BodiesRunner(BODIES))
+    body = b"x" * (8 * MEGABYTE)
+    waiting = {job.token: job for job in (b.job("length", body) for _ in range(200))}
+    up, open_, kills, looks = {0, 1}, dict[int, Job](), 0, 0
+    while waiting or open_:
+        for slot in tuple(up):
+            if waiting:
+                up.discard(slot)
+                token, job = waiting.popitem()
+                open_[token] = job
+                b.submit(slot, [job])
+                if chance.random() < 0.3:
+                    spin_s(chance.random() * 0.02)
+                    os.kill(b.pid(slot), signal.SIGKILL)
+                    kills += 1
+        looks += 1
+        for event in b.look(1.0):
+            if isinstance(event, Ending):
+                del open_[event.token]
+                assert event.summary == str(8 * MEGABYTE)
+            elif isinstance(event, SlotReady):
+                up.add(event.slot)
+            elif isinstance(event, SlotLost):
+                # Begun or not, it is known; the worker decides, and here it tries again.
+                for token in (*event.started, *event.unstarted):
+                    waiting[token] = open_.pop(token)
+
+    assert kills > 30
+    assert looks > len(b.of(Ending)) == 200
+    assert b.longest_call_s < 1.0
+
+
 def test_a_stopped_child_does_not_hold_up_its_parent(bench: Make) -> None:
     """A child that reads nothing costs memory, not time; the other slots go on."""
     b = bench()
@@ -319,6 +355,12 @@ def wait_until_pipe_is_full(bench: Bench) -> None:
         assert time.monotonic() < end_s, f"{size[0]} bytes of {room} came"
         os.sched_yield()
         fcntl.ioctl(reads, termios.FIONREAD, size)
+
+
+def spin_s(seconds: float) -> None:
+    end_s = time.monotonic() + seconds
+    while time.monotonic() < end_s:
+        os.sched_yield()
 
 
 def is_ready(bench: Bench, times: int) -> bool:

@@ -131,6 +131,29 @@ def test_a_system_without_room_for_processes_is_asked_again(
     assert "the system gives no process" in failures(caplog)[0]
 
 
+def test_a_pool_says_how_its_work_was_spread(bench: Make) -> None:
+    """As Celery's monitors show it: shares and numbers of batches by process."""
+    b = bench(max_tasks_per_child=50, timeouts=(3.0, 9.0))
+    b.start(2, BodiesRunner(BODIES))
+    for _ in range(3):
+        b.until_ended(b.give(0, "quick"))
+    b.until_ended(b.give(1, "quick"))
+    said = b.pool.describe()
+
+    assert said["implementation"] == "taskq.adapters.pools.prefork:PreforkPool"
+    assert said["processes"] == [b.pid(0), b.pid(1)]
+    assert (said["max-concurrency"], said["max-tasks-per-child"]) == (2, 50)
+    assert said["timeouts"] == [3.0, 9.0]
+    assert said["writes"] == {
+        "total": 4,
+        "avg": "0.50",
+        "all": "0.75, 0.25",
+        "raw": "3, 1",
+        "strategy": "fair",
+        "inqueues": {"total": 2, "active": 0},
+    }
+
+
 def test_an_ending_does_not_wait_for_a_long_body(bench: Make) -> None:
     """A job that is done is told soon, also when the next one of its batch takes long."""
     b = bench()
@@ -215,7 +238,7 @@ def test_children_of_a_killed_parent_finish_and_end(tmp_path: Path) -> None:
 
 
 def test_a_child_holds_nothing_of_its_parents(bench: Make) -> None:
-    """No descriptor of another slot, nor what ``close_in_child`` closes; stdin is empty."""
+    """No descriptor of another slot, nor what ``begin_child`` closes; stdin is empty."""
     before = open_things()
     mine_r, mine_w = os.pipe()
     mine = open_things() - before
@@ -224,11 +247,11 @@ def test_a_child_holds_nothing_of_its_parents(bench: Make) -> None:
         "stdin": lambda _job: repr(sys.stdin.read()),
     }
 
-    def close_mine() -> None:
+    def close_mine(_number: int = 0) -> None:
         os.close(mine_r)
         os.close(mine_w)
 
-    b = bench(close_in_child=close_mine)
+    b = bench(begin_child=close_mine)
     b.start(3, BodiesRunner(bodies))
     held, stdin = b.until_ended(b.give(2, "open", "stdin"))
     close_mine()

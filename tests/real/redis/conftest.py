@@ -17,19 +17,33 @@ from taskq.adapters.randomness import SystemRandomness
 from taskq.adapters.results.redis import RedisStore
 from taskq.ports import ExchangeSpec, Message, Outgoing, Place, QueueSpec
 
+# What a test has made; closed at its end.
+MADE: list[RedisBroker | RedisStore] = []
+
 
 def make_broker(url: str, **options: Any) -> RedisBroker:
-    return RedisBroker(
+    made = RedisBroker(
         url,
         clock=SystemClock(),
         randomness=SystemRandomness(),
         place=Place("here", 1),
         **options,
     )
+    MADE.append(made)
+    return made
 
 
 def make_store(url: str, **options: Any) -> RedisStore:
-    return RedisStore(url, clock=SystemClock(), **options)
+    made = RedisStore(url, clock=SystemClock(), **options)
+    MADE.append(made)
+    return made
+
+
+@pytest.fixture(autouse=True)
+def _close_all() -> Iterator[None]:
+    yield
+    while MADE:
+        MADE.pop().close()
 
 
 def queue(name: str = "q", **options: Any) -> QueueSpec:
@@ -72,7 +86,5 @@ def client(redis_url: str) -> Iterator[Any]:
 
 
 @pytest.fixture
-def broker(redis_url: str) -> Iterator[RedisBroker]:
-    made = make_broker(redis_url)
-    yield made
-    made.close()
+def broker(redis_url: str) -> RedisBroker:
+    return make_broker(redis_url)

@@ -23,8 +23,12 @@ from taskq.adapters.broker.redis_link import LinkPool
 from taskq.errors import BrokerLostError, OperationalError
 from taskq.ports import (
     Completion,
+    ExchangeSpec,
     Malformed,
+    Message,
+    Outgoing,
     PublishOptions,
+    QueueSpec,
     ResultRecord,
     Settlement,
     Verdict,
@@ -131,7 +135,7 @@ def test_a_killed_workers_messages_come_again_within_two_leases(
 def test_what_a_killed_worker_had_claimed_is_accounted_for(
     broker: RedisBroker, redis_url: str, client: Any, tmp_path: Path
 ) -> None:
-    """Its body may have run: it is in the dead letters, and reported to who recovers it."""
+    """Its body may have run: who finds it has it until its end is told, and it is a dead letter."""
     broker.publish([outgoing("1")])
     ledger = tmp_path / "ledger"
     worker = start_worker(redis_url, "w1", "claim", ledger)
@@ -147,9 +151,14 @@ def test_what_a_killed_worker_had_claimed_is_accounted_for(
 
     assert [one.message.headers["id"] for one in lost] == ["1"]
     assert rescuer.receive() == []
-    entry = json.loads(client.rpop("taskq.dead"))
-    assert "may have started" in entry["reason"]
-    assert json.loads(entry["message"])["headers"]["id"] == "1"
+    assert broker.dead_letter_count() == 0
+    end = ResultRecord("1", "FAILURE", b'{"status": "FAILURE"}', expires_s=60)
+    verdict = Settlement(lost[0].tag, Verdict.REJECT, lost[0].reason)
+    rescuer.commit([Completion((), end, verdict)], make_store(redis_url))
+    [letter] = broker.dead_letters(10)
+    assert "may have started" in letter.reason
+    assert letter.message is not None
+    assert letter.message.headers["id"] == "1"
     rescuer.close()
     assert not client.keys("taskq.lease*")
     assert not client.keys("taskq.claimed*")
@@ -181,7 +190,7 @@ def test_nothing_is_lost_when_workers_are_killed_at_any_moment(
     assert codes == [0, 0]
     assert any(lines(ledger).count(line) > 1 for line in lines(ledger)), "a kill interrupted work"
     assert client.llen("done") == count, "a follow-up for each, and only one"
-    assert client.llen("taskq.dead") == 0
+    assert client.zcard("taskq.dead") == 0
     # Leases of the last victims are taken over by whoever comes next.
     last = make_broker(redis_url, lease_s=1.0).consume([queue()], "last")
     wait_until(lambda: bool(last.renew()) and len(client.keys("taskq.lease*")) == 0)
@@ -201,7 +210,7 @@ def test_malformed_bytes_cost_one_place_and_no_worker(broker: RedisBroker, clien
 
     assert len(bad) == 6
     assert ids(got[6:]) == ["1"]
-    assert client.llen("taskq.dead") == 6
+    assert client.zcard("taskq.dead") == client.hlen("taskq.dead-letters") == 6
     intake.close()
 
 
@@ -430,3 +439,23 @@ def test_idle_links_are_few(redis_url: str) -> None:
 
     assert len(pool._idle) == 10
     broker.close()
+
+
+def test_resp3_parks_and_listens_as_well(redis_url: str) -> None:
+    """Scores come in pairs there, and what a channel says in a form of its own."""
+    broker = make_broker(f"{redis_url}?protocol=3")
+    intake = broker.consume([queue()], "w1")
+    broker.publish([outgoing("1"), outgoing("2")])
+    for number, one in enumerate(receive_within(intake, 5, 2)):
+        due_s = time.time() + 100 * (number + 1)
+        intake.settle([Settlement(one.tag, Verdict.PARK, due_s=due_s)])
+    for kind in ("fanout", "direct"):
+        exchange = ExchangeSpec(kind, kind)
+        inbox = broker.listen(QueueSpec(f"mine-{kind}", exchange, "k"))
+        broker.publish([Outgoing(Message({}, b"x", "a/b", "utf-8"), kind, "k", kind)])
+        inbox.wait(5.0)
+
+        assert [one.body for one in inbox.receive()] == [b"x"]
+        inbox.close()
+    assert ids(broker.parked(["q"], 5)) == ["1", "2"]
+    intake.close()

@@ -1,7 +1,8 @@
 """A worker in a process of its own, to be killed: ``url name mode ledger``.
 
-``hold`` takes and keeps; ``claim`` takes and claims; ``work`` commits each message with a
-follow-up and a result, one batch after the other, until it is told to end.
+``hold`` takes and keeps; ``claim`` takes and claims; ``park`` parks for two seconds; ``work``
+commits each message with a follow-up and a result, one batch after the other, until it is told to
+end.
 """
 
 from __future__ import annotations
@@ -61,6 +62,11 @@ def main() -> None:
             intake.settle([Settlement(one.tag, Verdict.CLAIM) for one in got])
             for one in got:
                 note("claimed", one.message.headers["id"])  # type: ignore[union-attr]
+        if mode == "park" and got:
+            due_s = clock.read().wall_s + 2.0
+            intake.settle([Settlement(one.tag, Verdict.PARK, due_s=due_s) for one in got])
+            for one in got:
+                note("parked", one.message.headers["id"])  # type: ignore[union-attr]
         if mode == "work":
             clock.sleep(0.005)  # the body
             intake.commit([finished(one) for one in got], store)

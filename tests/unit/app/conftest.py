@@ -6,21 +6,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from taskq import current
 from taskq.app.work import Work
-from tests.unit.app.fakes import DictStore, LabApp, RecordingBroker
+from tests.unit.app.fakes import DictStore, LabApp, RecordingBroker, as_the_default
+from tests.unit.app.logging_process import log
+
+__all__ = ["app", "broker", "log", "store", "work"]
 
 
 @pytest.fixture
 def app() -> Iterator[LabApp]:
-    before = current._Process.current, current._Process.default
-    token = current._app_here.set(None)
-    made = LabApp("lab")
-    made.set_default()
-    yield made
-    made.close()
-    current._app_here.reset(token)
-    current._Process.current, current._Process.default = before
+    with as_the_default(LabApp("lab")) as made:
+        yield made
 
 
 @pytest.fixture

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, cast
 
+from taskq import current
 from taskq.app.app import App
 from taskq.errors import ContentDisallowed, DecodeError, EncodeError
 from taskq.ports import (
@@ -242,3 +244,15 @@ def drain(app: Any, work: Any, limit: int = 100) -> list[Ending]:
                 work.finish_chord(job, ending.chord)
         todo += app.lab_broker.take()
     return endings
+
+
+@contextmanager
+def as_the_default(made: Any) -> Iterator[Any]:
+    """Let an app be the default one until the block ends."""
+    before = current._Process.current, current._Process.default
+    token = current._app_here.set(None)
+    made.set_default()
+    yield made
+    made.close()
+    current._app_here.reset(token)
+    current._Process.current, current._Process.default = before

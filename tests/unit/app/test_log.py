@@ -6,7 +6,6 @@ import io
 import logging
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -30,27 +29,8 @@ from taskq.app.log import (
     say,
 )
 from taskq.app.log_lines import word
-from taskq.conf import Settings
 from taskq.core.effects import Level, Say
 from taskq.core.outcome import OUTCOMES
-
-
-@pytest.fixture
-def log() -> Iterator[Logging]:
-    """``app.log`` in a process whose logging nobody has set up; put back afterwards."""
-    loggers = [logging.getLogger(name) for name in (None, "taskq", "taskq.task")]
-    before = [(logger, logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
-    streams, already = (sys.stdout, sys.stderr), Logging.already_setup
-    Logging.already_setup = False
-    yield Logging(SimpleNamespace(conf=Settings()))
-    Logging.already_setup = already
-    sys.stdout, sys.stderr = streams
-    for logger, handlers, level, propagate in before:
-        for handler in set(logger.handlers) - set(handlers):
-            handler.close()
-        logger.handlers[:] = handlers
-        logger.setLevel(level)
-        logger.propagate = propagate
 
 
 def test_every_ending_has_a_line() -> None:

@@ -16,12 +16,13 @@ class FakeWorker:
         self.options = options
         self.hostname = options["hostname"]
         self.pool_name = options.get("pool", "prefork")
+        self.task_events = bool(options.get("task_events"))
         self.concurrency = options.get("concurrency", 2)
         self.queues = (
             QueueSpec("celery", ExchangeSpec("celery"), "celery"),
             QueueSpec("long_queue", ExchangeSpec(""), "k"),
         )
-        self.exit_code = app.exit_code
+        self.exit_code, self.wants_restart = app.exit_code, app.wants_restart
         app.workers.append(self)
 
     def start(self) -> int:
@@ -32,7 +33,10 @@ class FakeApp:
     """What commands use of an app."""
 
     def __init__(self, main: str | None = "proj", exit_code: int = 0, **settings: Any) -> None:
-        self.main, self.exit_code = main, exit_code
+        self.main, self.exit_code, self.wants_restart = main, exit_code, False
+        self.user_options: dict[str, set[Any]] = {}
+        self.asked: list[Any] = []
+        self.replies: list[dict[str, Any]] = []
         self.conf = Settings({"worker_redirect_stdouts": False, **settings})
         self.tasks: dict[str, Any] = {
             "celery.chord": object(),
@@ -46,7 +50,12 @@ class FakeApp:
         self.log = SimpleNamespace(
             setup=lambda *args, **kwargs: self.logging.append((args, kwargs))
         )
-        self.ports = SimpleNamespace(broker=SimpleNamespace(purge=self._purge))
+        self.ports = SimpleNamespace(
+            broker=SimpleNamespace(purge=self._purge, name="amqp://u:**@h//"),
+            store=SimpleNamespace(name="disabled"),
+        )
+        self.control = SimpleNamespace(broadcast=self._broadcast)
+        self.imported = 0
 
     def Worker(self, **options: Any) -> FakeWorker:  # noqa: N802 - Celery's name
         return FakeWorker(self, **options)
@@ -61,8 +70,19 @@ class FakeApp:
     @staticmethod
     def result(task_id: str, store: str) -> Any:
         return SimpleNamespace(
-            get=lambda propagate: f"{task_id} from {store}, {propagate}", traceback="Traceback ..."
+            get=lambda timeout, propagate: f"{task_id} from {store}, {propagate}",
+            traceback="Traceback ...",
+            state="SUCCESS",
         )
+
+    def import_default_modules(self) -> None:
+        self.imported += 1
+
+    def _broadcast(self, command: str, *, callback: Any, **options: Any) -> list[dict[str, Any]]:
+        self.asked.append((command, options))
+        for reply in self.replies:
+            callback(reply)
+        return self.replies
 
     def _purge(self, name: str) -> int:
         self.purged.append(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import code
+import json
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from taskq.app import report as app_report
 from taskq.cli import call, purge, report, result, shell
 from taskq.cli.context import CLIContext
 from taskq.cli.errors import CommandError
@@ -29,6 +31,7 @@ from taskq.cli.params import (
 from taskq.conf import Settings
 from taskq.current import forget_app, set_current_app
 from taskq.errors import ImproperlyConfigured
+from taskq.errors import TimeoutError as ResultTimeoutError
 from taskq.wiring.nodenames import expand, node_name
 
 from .helpers import FakeApp
@@ -54,6 +57,9 @@ def test_call_sends_a_task_by_name() -> None:
     )
 
     assert done.output == "the-id\n"
+    as_json = invoke(call.command, app, "proj.add", "--json").output
+    assert json.loads(as_json) == {"id": "the-id", "name": "proj.add"}
+    del app.sent[1:]
     assert app.sent == [
         (
             "proj.add",
@@ -95,9 +101,25 @@ def test_result_shows_what_became_of_a_task() -> None:
     assert invoke(result.command, app, "7").output == "7 from default, False\n"
     assert invoke(result.command, app, "7", "-t", "proj.add").output == "7 from own, False\n"
     assert invoke(result.command, app, "7", "--traceback").output == "Traceback ...\n"
+    as_json = json.loads(invoke(result.command, app, "7", "--json").output)
+    assert (as_json["state"], as_json["result"]) == ("SUCCESS", "7 from default, False")
     assert (
         "there is no task 'proj.mul'" in invoke(result.command, app, "7", "-t", "proj.mul").output
     )
+
+
+def test_a_result_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With --timeout the command ends, says what state the task is in, and exits with 69."""
+
+    def get(timeout: float, propagate: bool) -> Any:
+        raise ResultTimeoutError("too long")
+
+    app = FakeApp()
+    app.AsyncResult = lambda _id: SimpleNamespace(get=get, state="STARTED")  # type: ignore[method-assign,assignment]  # one that does not end
+    done = invoke(result.command, app, "7", "--timeout", "2")
+
+    assert done.exit_code == 69
+    assert "task 7 has no result after 2 s; its state is STARTED" in done.output
 
 
 def test_report_shows_versions_and_settings_without_secrets() -> None:
@@ -110,11 +132,15 @@ def test_report_shows_versions_and_settings_without_secrets() -> None:
     assert "amqp://u:**@h//" in out
     assert "redis_password: '********'" in out
     assert "hush" not in out
+    said = json.loads(invoke(report.command, app, "--json").output)
+    assert said["settings"]["redis_password"] == "********"
+    assert said["broker"] == "amqp://u:**@h//"
+    assert "hush" not in str(said)
 
 
 def test_report_knows_what_is_not_installed() -> None:
     """A library that is not there is named as such."""
-    assert report._version("no-such-library") == "not installed"
+    assert app_report._version("no-such-library") == "not installed"
 
 
 # -- purge ---------------------------------------------------------------------------------------
@@ -132,6 +158,17 @@ def test_purge_asks_first() -> None:
     assert before == []
     assert app.purged == ["celery", "other"]
     assert "3 messages thrown away" in agreed.output
+
+
+def test_purge_counts_for_machines() -> None:
+    """Queue by queue; nothing else is printed, whoever is asked."""
+    app = FakeApp()
+
+    said = json.loads(invoke(purge.command, app, "-f", "--json").stdout)
+    asked = json.loads(invoke(purge.command, app, "--json", input="y\n").stdout)
+
+    assert said == {"celery": 1, "other": 2}
+    assert asked == {"celery": 3, "other": 4}
 
 
 @pytest.mark.parametrize(
@@ -167,11 +204,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
     seen: list[tuple[str, Any]] = []
     ipython = ModuleType("IPython")
     ipython.__dict__["start_ipython"] = lambda argv, user_ns: seen.append(("ipython", user_ns))
-    for green in ("eventlet", "gevent.monkey"):
-        module = ModuleType(green)
-        patch = lambda green=green: seen.append((green, None))  # noqa: E731 - two names, one deed
-        module.__dict__.update(monkey_patch=patch, patch_all=patch)
-        monkeypatch.setitem(sys.modules, green, module)
+    monkeypatch.setattr(shell, "patch_for", lambda library: seen.append((library, None)))
     monkeypatch.setitem(sys.modules, "IPython", ipython)
     monkeypatch.setitem(sys.modules, "bpython", None)
     monkeypatch.setattr(code, "interact", lambda local, exitmsg: seen.append(("python", local)))
@@ -190,7 +223,7 @@ def test_the_shell_knows_app_and_tasks(opened: list[tuple[str, Any]]) -> None:
     assert names["app"] is app
     assert names["add"] is app.tasks["proj.add"]
     assert "chord" in names
-    assert [name for name, _ in rest] == ["eventlet", "gevent.monkey", "python"]
+    assert [name for name, _ in rest] == ["eventlet", "gevent", "python"]
     assert "add" not in rest[-1][1]
 
 
@@ -249,7 +282,7 @@ def test_a_node_has_a_full_name(said: str | None, name: str) -> None:
 
 def test_file_names_may_have_parts_of_the_name_of_the_node() -> None:
     """%n, %h, %d, %p, %i, %I and %% each stand for their part."""
-    assert expand("%p|%n|%h|%d|%i|%I|%%|%x", "w1@a.b", "2") == "w1@a.b|w1|a.b|b|2|-2|%|%x"
+    assert expand("%p|%n|%h|%d|%i|%I|%%|%x", "w1@a.b", 2) == "w1@a.b|w1|a.b|b|2|-2|%|%x"
     assert expand("%n%I.log", "w1@a") == "w1.log"
     assert expand("%d", "w1@a") == "a"
 
@@ -319,7 +352,32 @@ def test_a_context_words_values_for_people() -> None:
 
     assert context.pretty(["a", "b"]) == ("OK", "* a\n* b")
     assert context.pretty([]) == ("OK", "- empty -")
-    assert context.pretty({"ok": "pong"}) == ("OK", "pong")
-    assert context.pretty({"error": "no"}) == ("ERROR", "no")
+    assert context.pretty({"ok": "pong"}) == ("OK", "    pong")
+    assert context.pretty({"ok": ["a"]}) == ("OK", "    * a")
+    assert context.pretty({"error": "no"}) == ("ERROR", "    no")
     assert context.pretty({"a": 1}) == ("OK", '{\n    "a": 1\n}')
     assert context.pretty(5) == ("OK", "5")
+
+
+def test_a_context_says_who_said_what(capsys: pytest.CaptureFixture[str]) -> None:
+    """Questions are not shown where it is to be quiet; bodies only if they are asked for."""
+    loud, quiet = CLIContext(no_color=True), CLIContext(no_color=True, quiet=True)
+
+    loud.say_chat("<-", "question", "body")
+    loud.say_chat("->", "answer", "body", show_body=True)
+    quiet.say_chat("<-", "question", "body", show_body=True)
+    quiet.say_chat("->", "answer")
+
+    assert capsys.readouterr().out == "<-  question\n->  answer\nbody\n answer\n"
+
+
+def test_what_machines_get_has_no_passwords_of_objects(capsys: pytest.CaptureFixture[str]) -> None:
+    """What has no form in JSON words itself, with stars in its URLs; texts are as they are."""
+    CLIContext().echo_json(
+        {"place": SimpleNamespace(url="redis://:hush@h"), "text": "redis://:seen@h"}
+    )
+
+    assert json.loads(capsys.readouterr().out) == {
+        "place": "namespace(url='redis://:**@h')",
+        "text": "redis://:seen@h",
+    }

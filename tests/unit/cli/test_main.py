@@ -12,10 +12,11 @@ import click
 import pytest
 
 from taskq.cli import main as program
-from taskq.cli.commands import COMMANDS
+from taskq.cli.commands import COMMANDS, LATER
 from taskq.cli.context import CLIContext
 from taskq.cli.main import main
 from taskq.errors import ImproperlyConfigured, LockFailed, OperationalError
+from taskq.wiring import patching
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -109,7 +110,7 @@ def test_a_wrong_word_is_answered_in_one_line(argv: tuple[str, ...], said: str, 
     [
         (ImproperlyConfigured("bad setting"), 2, "taskq: bad setting\n"),
         (LockFailed("a.pid", 77, ""), 73, "taskq: a.pid: process 77 has it"),
-        (OperationalError("no broker"), 1, "taskq: no broker\n"),
+        (OperationalError("no broker"), 69, "taskq: no broker\n"),
         (click.Abort(), 1, "taskq: stopped\n"),
         (click.ClickException("no"), 1, "taskq: no\n"),
         (click.UsageError("no"), 2, "taskq: no (see `taskq fail --help`)\n"),
@@ -189,6 +190,56 @@ def test_options_can_be_given_in_the_environment(run: Run, monkeypatch: pytest.M
 
     assert code == 2
     assert "'many' is neither" in err
+
+
+@pytest.mark.parametrize(
+    ("argv", "environ", "pool"),
+    [
+        (("worker", "-P", "gevent"), {}, "gevent"),
+        (("worker",), {"TASKQ_WORKER_POOL": "eventlet"}, "eventlet"),
+        (("worker",), {"CELERY_WORKER_POOL": "gevent"}, "gevent"),
+        (("worker",), {"TASKQ_WORKER_POOL": "solo", "CELERY_WORKER_POOL": "gevent"}, "solo"),
+    ],
+)
+def test_a_pool_that_needs_patches_gets_them_first(
+    argv: tuple[str, ...],
+    environ: dict[str, str],
+    pool: str,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Before anything is parsed or loaded, and what is missing for it is one line."""
+    asked: list[str] = []
+
+    def patch_for(name: str) -> None:
+        asked.append(name)
+        raise ImproperlyConfigured(f"{name} is not installed")
+
+    monkeypatch.setattr(patching, "patch_for", patch_for)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+
+    code, _, err = run("--nope", *argv)
+
+    assert asked == [pool]
+    assert (code, err) == (2, f"taskq: {pool} is not installed\n")
+
+
+def test_the_pages_name_every_command() -> None:
+    """docs/commands.md has a row for each."""
+    page = Path(__file__).parents[3] / "docs" / "commands.md"
+    rows = page.read_text(encoding="utf-8")
+
+    assert [name for name in COMMANDS if f"| `{name}" not in rows] == []
+
+
+def test_what_comes_later_says_what_to_do_until_then(run: Run) -> None:
+    """A command that Celery's users look for is not just unknown."""
+    for name, instead in LATER.items():
+        code, out, err = run(name)
+
+        assert (code, out) == (2, "")
+        assert f"{name!r} is not there yet; {instead}" in err
 
 
 def test_installed_packages_add_commands(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from taskq import signals
 from taskq.cli import daemon
-from taskq.cli import worker as module
 from taskq.cli.context import CLIContext
 from taskq.cli.worker import command
 from taskq.errors import LockFailed
@@ -126,7 +126,7 @@ def test_logging_is_set_up_before_the_worker_is_made(tmp_path: Path) -> None:
     start(app, "-n", "w1", "-l", "info")
 
     (level, logfile), options = app.logging[0]
-    assert (level, logfile) == (20, str(tmp_path / "w1.log"))
+    assert (level, logfile) == (20, str(tmp_path / "%n.log"))
     assert options["colorize"] is False
     assert options["hostname"].startswith("w1@")
     assert app.workers[0].options["logfile"] == str(tmp_path / "w1.log")
@@ -238,7 +238,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         seen.append((path, argv, environ[daemon.DETACHED]))
         raise SystemExit(0)
 
-    monkeypatch.setattr(daemon, "detach", lambda umask: seen.append(("umask", umask)))
+    monkeypatch.setattr(daemon, "detach_process", lambda umask: seen.append(("umask", umask)))
     monkeypatch.setattr(os, "execve", execute)
     monkeypatch.setattr(sys, "argv", ["taskq", "-A", "proj", "worker", "-D"])
     return seen
@@ -270,10 +270,11 @@ def test_a_pidfile_that_is_taken_keeps_from_going_to_the_background(
     """The mistake is found while somebody still looks."""
     (tmp_path / "p").write_text(f"{os.getppid()}\n")
 
-    result = start(FakeApp(), "-D", "--pidfile", str(tmp_path / "p"))
+    result = start(FakeApp(), "-D", "--pidfile", str(tmp_path / "p"), quiet=False)
 
     assert isinstance(result.exception, LockFailed)
     assert started == []
+    assert result.output == ""
 
 
 def test_the_process_in_the_background_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,6 +288,58 @@ def test_the_process_in_the_background_goes_on(monkeypatch: pytest.MonkeyPatch) 
     start(app, "-D")
 
     assert len(app.workers) == 2
+
+
+def test_a_worker_that_asks_for_it_is_begun_anew(started: list[Any]) -> None:
+    """By the same command, which stays where it is."""
+    app = FakeApp()
+    app.wants_restart = True
+
+    start(app, "--executable", "/py")
+
+    (path, argv, detached) = started[0]
+    assert (path, argv[1:3], detached) == ("/py", ["-m", "taskq"], "1")
+
+
+def test_receivers_may_change_settings_before_the_worker_is_made() -> None:
+    """celeryd_init comes first of all, by the name of the node."""
+    app, seen = FakeApp(), list[Any]()
+
+    def receive(instance: Any, conf: Any, options: Any, **_: Any) -> None:
+        conf.worker_prefetch_multiplier = 7
+        seen.append((instance.app, instance.hostname, options["concurrency"], len(app.workers)))
+
+    def other(**_: Any) -> None:
+        seen.append("other")
+
+    signals.celeryd_init.connect(receive, sender="w1@h")
+    signals.celeryd_init.connect(other, sender="w2@h")
+    try:
+        start(app, "-n", "w1@h", "-c", "3")
+    finally:
+        signals.celeryd_init.disconnect(receive, sender="w1@h")
+        signals.celeryd_init.disconnect(other, sender="w2@h")
+
+    assert seen == [(app, "w1@h", 3, 0)]
+    assert app.conf.worker_prefetch_multiplier == 7
+
+
+def test_modules_that_are_not_there_are_one_line() -> None:
+    """A worker whose modules cannot be imported does not start."""
+
+    class Broken(FakeApp):
+        def Worker(self, **_: Any) -> Any:  # noqa: N802 - Celery's name
+            raise ModuleNotFoundError("No module named 'nosuch'")
+
+    result = start(Broken(), "-I", "nosuch")
+
+    assert result.exit_code == 2
+    assert "cannot make the worker: No module named 'nosuch'" in result.output
+
+
+def test_a_pool_may_be_a_class_of_somebody_elses() -> None:
+    """By its path."""
+    assert told("-P", "mine.pools:Pool")["pool"] == "mine.pools:Pool"
 
 
 def test_root_and_pickle_do_not_go_together(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -311,7 +364,7 @@ def test_user_and_mask_are_changed_before_anything_is_written(
     done: list[Any] = []
     app = FakeApp(worker_umask="027")
     monkeypatch.setattr(os, "umask", lambda mask: done.append(("umask", mask)))
-    monkeypatch.setattr(module, "become", lambda *who: done.append(("become", *who)))
+    monkeypatch.setattr(daemon, "become", lambda *who: done.append(("become", *who)))
     app.log.setup = lambda *_, **__: done.append("log")
 
     start(app, "--uid", "me", "--gid", "us")

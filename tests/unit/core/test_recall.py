@@ -7,6 +7,7 @@ from typing import Any
 from taskq.core.effects import Exit, Recall, Run, Settle
 from taskq.core.inputs import Delivered, Disconnected, Happened, Stop, StopAsked, Woke
 from taskq.core.slots import PATIENCE_S, Slot
+from taskq.core.stopping import COLD_S
 from taskq.core.worker import WorkerCore
 from taskq.ports import JobsReturned, Settlement, SlotLost, SlotReady, Verdict
 
@@ -195,10 +196,9 @@ def test_a_warm_stop_lets_claimed_jobs_run_in_another_slot() -> None:
 
     effects = happened(core, JobsReturned(0, (2, 3, 4, 5)), when=1.0)
     assert runs(effects) == {1: [2]}
-    for tag in (2, 3, 4, 5):
-        last = end(core, tag, when=1.0, runtime_s=QUICK_S)
+    ended = [end(core, tag, when=1.0, runtime_s=QUICK_S) for tag in (2, 3, 4, 5)]
 
-    assert of(Exit, last) == []
+    assert of(Exit, ended[-1]) == []
     assert of(Exit, end(core, 1, when=9.0)) == [Exit(0)]
 
 
@@ -220,7 +220,7 @@ def test_an_answer_after_a_cold_stop_goes_to_the_broker() -> None:
 
     [settle] = happened(core, JobsReturned(0, (2, 3, 4, 5)), when=1.1)
     assert [one.tag for one in settle.settlements] == [2, 3, 4, 5]
-    assert core.wake_at is None
+    assert core.wake_at == 1.0 + COLD_S
 
 
 def test_what_the_broker_took_back_meanwhile_is_forgotten() -> None:
@@ -239,7 +239,7 @@ def test_the_next_moment_is_that_of_an_eta_or_of_a_recall() -> None:
     """Whichever comes first."""
     core = hanging()
     recall_s = overdue(core)
-    eta = {"eta": "2100-01-01T00:00:00+00:00"}
+    eta: dict[str, Any] = {"eta": "2100-01-01T00:00:00+00:00"}
 
     core.handle(Delivered((delivery(8, **eta),)), at(0.0))
     assert core.wake_at == recall_s

@@ -36,26 +36,7 @@ from taskq.ports import (
     Verdict,
 )
 
-from .helpers import START, at, core_of, deliver, delivery, end, kinds, of
-
-
-def iso(elapsed_s: float) -> str:
-    return datetime.fromtimestamp(START + elapsed_s, UTC).isoformat()
-
-
-def settled(effects: list[Any]) -> list[tuple[int, Verdict]]:
-    found = [one for settle in of(Settle, effects) for one in settle.settlements]
-    found += [
-        finish.settlement
-        for commit in of(Commit, effects)
-        for finish in commit.finished
-        if finish.settlement
-    ]
-    return [(one.tag, one.verdict) for one in found]
-
-
-def run_tags(effects: list[Any]) -> list[list[int]]:
-    return [[job.token for job in run.jobs] for run in of(Run, effects)]
+from .helpers import START, at, core_of, deliver, delivery, end, iso, kinds, of, run_tags, settled
 
 
 def test_early_ack_is_claimed_before_the_body_begins() -> None:
@@ -371,17 +352,19 @@ def test_what_arrives_after_a_stop_goes_back() -> None:
 
 
 def test_cold_stop_gives_back_what_runs() -> None:
-    """A cold stop requeues unclaimed running tasks and rejects those that may have begun."""
+    """A cold stop requeues unclaimed running tasks and tells the end of those that had begun."""
     core = core_of(slots=2)
     deliver(core, delivery(1, "late"), delivery(2))
 
     asked = core.handle(StopAsked(Stop.COLD), at(1.0))
     first = core.handle(Happened((SlotLost(0, (1,), (), "stopped", expected=True),)), at(1.1))
-    last = core.handle(Happened((SlotLost(1, (2,), (), "stopped", expected=True),)), at(1.2))
+    cut = core.handle(Happened((SlotLost(1, (2,), (), "stopped", expected=True),)), at(1.2))
+    last = end(core, 2, EndingKind.LOST)
 
     assert of(StopPool, asked) == [StopPool(at_once=True)]
     assert settled(asked) == []
-    assert settled(first) == [(1, Verdict.REQUEUE)]
+    assert of(Settle, first) == [Settle((Settlement(1, Verdict.REQUEUE, "the worker stopped"),))]
+    assert [(one.job.token, one.kind) for one in of(Conclude, cut)] == [(2, EndingKind.LOST)]
     assert settled(last) == [(2, Verdict.REJECT)]
     assert of(Exit, last) == [Exit(0)]
     assert of(StopPool, last) == []
@@ -397,11 +380,8 @@ def test_cold_stop_gives_back_what_no_body_had_begun() -> None:
     core.handle(StopAsked(Stop.COLD), at(1.0))
     effects = core.handle(Happened((SlotLost(0, (2,), (3, 4), "stopped", expected=True),)), at(1.1))
 
-    assert settled(effects) == [
-        (3, Verdict.REQUEUE),
-        (4, Verdict.REQUEUE),
-        (2, Verdict.REJECT),
-    ]
+    assert settled(effects) == [(3, Verdict.REQUEUE), (4, Verdict.REQUEUE)]
+    assert [conclude.job.token for conclude in of(Conclude, effects)] == [2]
 
 
 def test_what_ends_before_a_cold_stop_has_reached_it_counts() -> None:
@@ -490,10 +470,14 @@ def test_a_job_says_how_it_was_delivered() -> None:
     }
 
 
-@pytest.mark.parametrize("kind", list(EndingKind))
+@pytest.mark.parametrize("kind", [kind for kind in EndingKind if kind is not EndingKind.MALFORMED])
 def test_a_claimed_delivery_is_only_ever_acknowledged(kind: EndingKind) -> None:
     """Whatever happens to an early-ack body, its message does not come back."""
     assert verdict(kind, TaskTraits("t"), claimed=True) is Verdict.ACK
+
+
+def test_a_claimed_delivery_that_turns_out_to_be_no_task_is_a_dead_letter() -> None:
+    assert verdict(EndingKind.MALFORMED, TaskTraits("t"), claimed=True) is Verdict.REJECT
 
 
 @pytest.mark.parametrize(
@@ -585,17 +569,41 @@ def test_a_lease_that_was_taken_over_orphans_what_runs() -> None:
 
 
 def test_claims_of_a_lost_worker_end_as_lost_tasks() -> None:
-    """Who buries a claimed message of a lost worker ends its task, and settles nothing."""
+    """Who buries a claimed message of a lost worker ends its task and settles it, at once."""
     core = core_of()
     message = delivery(1).message
-    lost = LostMessage(message, "celery", "", "celery", "w9", "worker lost")
+    lost = LostMessage(7, message, "celery", "", "celery", "w9", "worker lost")
 
     [conclude] = of(Conclude, core.handle(Buried((lost,)), at(1.0)))
-    [commit] = of(Commit, end(core, conclude.job.token, EndingKind.LOST))
+    [commit] = of(Commit, end(core, 7, EndingKind.LOST))
 
-    assert conclude.kind is EndingKind.LOST
+    assert (conclude.job.token, conclude.kind) == (7, EndingKind.LOST)
     assert conclude.reason == "worker lost (w9)"
-    assert commit.finished[0].settlement is None
+    assert commit.finished[0].settlement == Settlement(7, Verdict.REJECT, "worker lost (w9)")
+
+
+def test_a_lost_claim_that_somebody_else_has_taken_over_is_forgotten() -> None:
+    """Its end is told once, by whoever has it last."""
+    message = delivery(1).message
+    lost = LostMessage(7, message, "celery", "", "celery", "w9", "worker lost")
+    cores = [core_of(), core_of()]
+    for core in cores:
+        core.handle(Buried((lost,)), at(1.0))
+
+    cores[0].handle(LeaseLost((7,)), at(2.0))
+    cores[1].handle(Disconnected(keeps_deliveries=False), at(2.0))
+
+    for core in cores:
+        assert settled(end(core, 7, EndingKind.LOST)) == []
+
+
+def test_a_lost_claim_of_a_task_that_is_tried_again_is_done_with() -> None:
+    """Where ``retry_on_worker_lost`` sent it again, nothing of it is a dead letter."""
+    core = core_of()
+    lost = LostMessage(7, delivery(1).message, "celery", "", "celery", "w9", "worker lost")
+    core.handle(Buried((lost,)), at(1.0))
+
+    assert settled(end(core, 7, EndingKind.RETRIED)) == [(7, Verdict.ACK)]
 
 
 def test_news_of_what_was_given_up_are_nothing() -> None:
@@ -613,6 +621,15 @@ def test_news_of_what_was_given_up_are_nothing() -> None:
     assert core.handle(happened, at(1.0)) == []
 
 
+def test_how_many_have_ended_here() -> None:
+    """Whatever their ends were."""
+    core = core_of()
+    deliver(core, delivery(1), delivery(2))
+    end(core, 1, EndingKind.FAILED)
+
+    assert core.processed == 1
+
+
 def test_an_ending_may_come_after_its_slot_has_left() -> None:
     """A slot that leaves without naming a job does not take the job's ending along."""
     core = core_of(slots=2)
@@ -625,11 +642,15 @@ def test_an_ending_may_come_after_its_slot_has_left() -> None:
 
 
 def test_a_buried_message_that_is_no_task_has_no_end() -> None:
-    """What another worker could not have run is in the dead letters, and that is all."""
+    """What another worker could not have run goes to the dead letters, and that is all."""
     core = core_of()
-    lost = LostMessage(delivery(1, eta="soon").message, "celery", "", "celery", "w9", "lost")
+    message = delivery(1, eta="soon").message
+    lost = LostMessage(7, message, "celery", "", "celery", "w9", "lost")
 
-    assert of(Conclude, core.handle(Buried((lost,)), at(1.0))) == []
+    effects = core.handle(Buried((lost,)), at(1.0))
+
+    assert of(Conclude, effects) == []
+    assert settled(effects) == [(7, Verdict.REJECT)]
 
 
 def test_a_job_that_reached_no_slot_is_forgotten_though_its_slot_is_gone() -> None:

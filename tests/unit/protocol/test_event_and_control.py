@@ -48,6 +48,15 @@ def test_an_event_of_a_stranger_may_say_little() -> None:
     assert (event.timestamp, event.clock, event.pid) == (0.0, 0, None)
 
 
+@pytest.mark.parametrize("odd", ["1", None, [], True, float("nan"), float("inf")])
+def test_what_is_no_number_is_taken_for_none(odd: Any) -> None:
+    """A stranger's event must not break who reckons with it."""
+    body = dict.fromkeys(("timestamp", "clock", "utcoffset"), odd)
+    (event,) = read_events({"type": "my-event", "pid": None, **body})
+
+    assert (event.timestamp, event.clock, event.pid, event.utcoffset) == (0.0, 0, None, 0.0)
+
+
 @pytest.mark.parametrize("body", [None, "x", {}, [{"type": 3}]])
 def test_what_is_no_event_is_refused(body: Any) -> None:
     """Anybody may publish to the exchange of events."""
@@ -82,7 +91,27 @@ def test_a_command_need_not_expire() -> None:
     assert command_headers(3, None) == {"clock": 3}
 
 
-@pytest.mark.parametrize("body", [None, {}, {"method": 1}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        None,
+        {},
+        {"method": 1},
+        *(
+            {"method": "ping", name: value}
+            for name, value in (
+                ("arguments", ["x"]),
+                ("destination", "w1@h"),
+                ("pattern", 1),
+                ("matcher", 1),
+                ("ticket", 1),
+                ("reply_to", "me"),
+                ("reply_to", {"exchange": "x"}),
+                ("reply_to", {"exchange": 1, "routing_key": "x"}),
+            )
+        ),
+    ],
+)
 def test_what_is_no_command_is_refused(body: Any) -> None:
     """Anybody may publish to the exchange of commands."""
     with pytest.raises(DecodeError, match="not a command"):

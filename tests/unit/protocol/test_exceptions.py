@@ -36,7 +36,37 @@ class PickyOSError(OSError):
 
 class Odd(Exception):
     def __new__(cls, *args: Any) -> Any:
+        ran.append("made")
         return object()
+
+
+class Eager(Exception):
+    """Its constructor does what nobody who reads a result has asked for."""
+
+    def __init__(self, path: str, mode: str = "w") -> None:
+        super().__init__(path)
+        ran.append(path)
+        self.path, self.mode = path, mode
+
+
+class Derived(Eager):
+    pass
+
+
+class Wordy(Exception):
+    """It cannot be shown without what its constructor sets."""
+
+    def __init__(self, *parts: str) -> None:
+        super().__init__(*parts)
+        self.text = " ".join(parts)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Coded(Exception):
+    def __init__(self, code: int, reason: str, hint: str = "none", *, more: int = 0) -> None:
+        super().__init__(code, reason)
 
 
 ran: list[str] = []
@@ -172,10 +202,10 @@ def test_a_name_that_is_no_name_gives_a_plain_remote_error() -> None:
 
 
 def test_a_constructor_that_refuses_is_gone_around() -> None:
-    """The type and the args stay; attributes that the constructor sets are missing."""
+    """The type and the args stay; attributes that nobody can guess are missing."""
     error = exception_from(exception_data(Picky(7, text="x")))
 
-    assert (type(error), error.args) == (Picky, (7,))
+    assert (type(error), error.args, vars(error)) == (Picky, (7,), {"code": 7})
 
 
 def test_builtin_bases_are_respected_when_a_constructor_refuses() -> None:
@@ -185,11 +215,53 @@ def test_builtin_bases_are_respected_when_a_constructor_refuses() -> None:
     assert (type(error), error.args) == (PickyOSError, (2, "gone"))
 
 
-def test_a_class_that_makes_something_else_is_not_used() -> None:
-    """What is raised is an exception in any case."""
-    error = exception_from(named(MODULE, "Odd", "x"))
+@pytest.mark.parametrize("kind", [Odd, Eager, Derived])
+def test_no_constructor_is_called_with_what_data_says(kind: type[BaseException]) -> None:
+    """The class stays, so that it can be caught; what it does when it is made is not done."""
+    error = exception_from(named(MODULE, kind.__name__, "/etc/passwd"))
+
+    assert (type(error), error.args, str(error)) == (kind, ("/etc/passwd",), "/etc/passwd")
+    assert not ran
+
+
+def test_parameters_of_a_constructor_are_likely_attributes() -> None:
+    """Programs ask for them; defaults count, and what does not fit is left out."""
+    assert vars(exception_from(named(MODULE, "Coded", 7, "why"))) == {
+        "code": 7,
+        "reason": "why",
+        "hint": "none",
+    }
+    assert vars(exception_from(named(MODULE, "Coded", 7, "why", "x")))["hint"] == "x"
+    assert vars(exception_from(named(MODULE, "Coded", "7 because"))) == {}
+    assert vars(exception_from(named(MODULE, "Derived", "p"))) == {"path": "p", "mode": "w"}
+    assert vars(exception_from(named("builtins", "ValueError", "p"))) == {}
+
+
+def test_what_cannot_be_shown_is_a_stand_in() -> None:
+    """The message is what counts."""
+    error = exception_from(named(MODULE, "Wordy", "all", "is", "lost"))
 
     assert isinstance(error, errors.RemoteError)
+    assert type(error).__name__ == "Wordy"
+    assert "'all', 'is', 'lost'" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("name", "args"), [("ExceptionGroup", ["two", ["a", "b"]]), ("UnicodeDecodeError", ["x"])]
+)
+def test_builtins_that_want_other_arguments_are_exceptions_all_the_same(
+    name: str, args: list[Any]
+) -> None:
+    """Data may say anything."""
+    assert type(exception_from(named("builtins", name, *args))).__name__ == name
+
+
+@pytest.mark.parametrize("name", ["SoftTimeLimitExceeded", "TimeLimitExceeded", "WorkerLostError"])
+def test_errors_of_celerys_pool_are_ours(name: str) -> None:
+    """Its workers find some under another module."""
+    error = exception_from(named("billiard.exceptions", name, "x"))
+
+    assert type(error) is getattr(errors, name)
 
 
 def test_the_caller_decides_which_classes_there_are() -> None:

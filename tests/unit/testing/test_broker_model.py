@@ -16,7 +16,7 @@ from taskq.ports import (
     Settlement,
     Verdict,
 )
-from taskq_testing.sim.broker import BrokerEnd, BrokerModel, IntakeEnd
+from taskq_testing.sim.broker import BrokerModel, IntakeEnd, broker_end
 from taskq_testing.sim.profiles import LEASE_S, PROFILES
 from taskq_testing.sim.store import StoreEnd, StoreModel
 from tests.unit.testing.simple_world import QUEUE, Bench, outgoing
@@ -29,11 +29,11 @@ class Rig:
         self.bench = Bench()
         self.model = BrokerModel(PROFILES[profile], lambda: self.bench.time.now_s)
         self.client_hands = self.bench.hands("client")
-        self.client = BrokerEnd(self.model, self.client_hands)
+        self.client = broker_end(self.model, self.client_hands)
 
     def worker(self, name: str, prefetch: int = 0, queue: QueueSpec = QUEUE) -> IntakeEnd:
         self.hands = self.bench.hands(name)
-        intake = BrokerEnd(self.model, self.hands).consume([queue], name)
+        intake = broker_end(self.model, self.hands).consume([queue], name)
         assert isinstance(intake, IntakeEnd)
         intake.set_prefetch(prefetch)
         return intake
@@ -92,15 +92,18 @@ def test_a_claim_makes_room(rig: Rig) -> None:
 
 
 def test_what_is_given_back_comes_again_and_says_so(rig: Rig) -> None:
-    """A requeued message is redelivered, with a count."""
+    """A requeued message is redelivered; it counts where a body had begun."""
     worker = rig.worker("w1")
     rig.send("a")
     [first] = received(worker)
     worker.settle([Settlement(first.tag, Verdict.REQUEUE)])
     [again] = received(worker)
+    worker.settle([Settlement(again.tag, Verdict.REQUEUE, attempted=True)])
+    [third] = received(worker)
 
     assert (first.redelivered, first.attempts) == (False, 0)
-    assert (again.redelivered, again.attempts) == (True, 1)
+    assert (again.redelivered, again.attempts) == (True, 0)
+    assert (third.redelivered, third.attempts) == (True, 1)
     assert again.tag != first.tag
 
 
@@ -112,9 +115,7 @@ def test_what_is_rejected_is_kept_among_the_dead(rig: Rig) -> None:
     worker.settle([Settlement(first.tag, Verdict.REJECT, "poison")])
 
     assert received(worker) == []
-    assert [(dead.held.message.headers["id"], dead.reason) for dead in rig.model.dead] == [
-        ("a", "poison")
-    ]
+    assert [(dead.held.task_id, dead.reason) for dead in rig.model.dead] == [("a", "poison")]
 
 
 def test_closing_gives_back_in_order(rig: Rig) -> None:
@@ -146,7 +147,31 @@ def test_redis_takes_back_when_the_lease_of_the_dead_is_over() -> None:
     [again] = received(second)
     assert (again.message.headers["id"], again.redelivered, again.attempts) == ("a", True, 1)
     assert gone.attempts == 0
-    assert rig.bench.trace.count("broker.dead", id="b") == 1
+    [lost] = second.lost_claims()
+    assert (lost.message.headers["id"], lost.node) == ("b", "w1")
+    assert rig.bench.trace.count("broker.dead") == 0
+
+
+def test_redis_tells_of_a_claim_until_somebody_has_buried_it() -> None:
+    """Whoever found it may be lost as well: then the next one finds it."""
+    rig = Rig("redis")
+    workers = [rig.worker(name) for name in ("w1", "w2", "w3")]
+    rig.send("a")
+    [claimed] = received(workers[0])
+    workers[0].settle([Settlement(claimed.tag, Verdict.CLAIM)])
+    workers[0].vanish()
+    rig.bench.time.now_s += LEASE_S
+    workers[1].renew()
+    [found] = workers[1].lost_claims()
+    workers[1].vanish()
+    rig.bench.time.now_s += LEASE_S
+    workers[2].renew()
+    [again] = workers[2].lost_claims()
+    workers[2].settle([Settlement(again.tag, Verdict.REJECT, "lost")])
+
+    assert (found.node, again.node) == ("w1", "w1")
+    assert [(dead.held.task_id, dead.reason) for dead in rig.model.dead] == [("a", "lost")]
+    assert not workers[2].session.out
 
 
 def test_redis_keeps_the_lease_of_the_living() -> None:

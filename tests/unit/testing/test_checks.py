@@ -50,6 +50,12 @@ def release_twice(world: World, task_id: str) -> None:
         world.trace.add(0.0, "w1", "chord.close", {"group": task_id, "owner": owner})
 
 
+def begin_though_revoked(world: World, task_id: str) -> None:
+    facts = {"id": task_id, "until_s": world.start_s + 3600, "headers": "{}", "terminate": False}
+    world.trace.add(world.now_s - 1, "w1", "worker.revoke", facts)
+    world.trace.add(world.now_s, "w1", "task.start", {"id": task_id, "retries": 0})
+
+
 def leave_one(world: World, task_id: str) -> None:
     del task_id
     world.stop_worker("w1")
@@ -62,6 +68,7 @@ SPOILT: dict[str, Spoil] = {
     "duplicates-bounded": lambda world, _: again(world, "task.start"),
     "claimed-once": lambda world, _: again(world, "task.start"),
     "eta-not-early": lambda world, _: again(world, "task.start", at_s=59.0),
+    "revoked-stays": begin_though_revoked,
     "final-stays": lambda world, _: again(world, "result.store", state="RETRY"),
     "chord-body-once": release_twice,
     "drained": leave_one,

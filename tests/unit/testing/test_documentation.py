@@ -63,11 +63,7 @@ NOT_FOR_USERS = {
 @pytest.mark.parametrize(
     "word",
     [
-        *(
-            name
-            for name in vars(SimWorld)
-            if not name.startswith("_") and name not in NOT_FOR_USERS
-        ),
+        *(name for name in dir(SimWorld) if not name.startswith("_") and name not in NOT_FOR_USERS),
         *CHECKS,
         *main.commands,
         "taskq_world",

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from taskq.ports import ChordPart, ResultRecord
 from taskq.states import READY_STATES, precedence
-from taskq_testing.sim.store import Awaited, StoreEnd, StoreModel
+from taskq_testing.sim.awaited import Awaited
+from taskq_testing.sim.store import StoreEnd, StoreModel
 from tests.unit.testing.simple_world import Bench
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from taskq import TaskQ
 from taskq.adapters.broker.kombu import KombuBroker
+from taskq.adapters.broker.kombu_rabbit import RabbitBroker
 from taskq.adapters.broker.redis import RedisBroker
 from taskq.adapters.broker.split import SplitBroker
 from taskq.adapters.pools.threads import ThreadsPool
@@ -30,9 +31,9 @@ def app_with(**settings: Any) -> TaskQ:
         ("redis", RedisBroker),
         ("redis://one;redis://two", RedisBroker),
         ("kombu+redis://localhost", KombuBroker),
-        ("amqp://", KombuBroker),
+        ("amqp://", RabbitBroker),
         ("memory://", KombuBroker),
-        (None, KombuBroker),
+        (None, RabbitBroker),
     ],
 )
 def test_the_scheme_of_the_url_chooses_the_driver(url: str | None, kind: type[Any]) -> None:
@@ -73,13 +74,6 @@ def test_an_unknown_store_gets_a_suggestion() -> None:
         _ = app_with(broker_url="memory://", result_backend="redsi://x").ports
 
 
-@pytest.mark.parametrize("name", ["gevent", "eventlet"])
-def test_a_pool_that_is_not_there_yet_says_what_to_use(name: str) -> None:
-    """No pool is pretended."""
-    with pytest.raises(ImproperlyConfigured, match="use 'threads' or 'asyncio'"):
-        find_pool(name)
-
-
 def test_an_unknown_pool_gets_a_suggestion() -> None:
     """A misspelt pool is answered with the nearest one."""
     with pytest.raises(UnknownNameError, match="did you mean 'threads'"):
@@ -104,7 +98,7 @@ def test_a_pool_is_made_when_it_is_asked_for() -> None:
     assert type(make(lambda: None)) is ThreadsPool
 
 
-@pytest.mark.parametrize("option", ["autoscale", "statedb", "beat", "schedule_filename"])
+@pytest.mark.parametrize("option", ["beat", "schedule_filename", "scheduler"])
 def test_an_option_that_is_not_there_yet_is_refused(option: str) -> None:
     """No option is taken and then forgotten."""
     app = app_with(broker_url="memory://")
@@ -114,13 +108,9 @@ def test_an_option_that_is_not_there_yet_is_refused(option: str) -> None:
         make_worker(app, **{option: "x"})
 
 
-def test_a_limit_that_nobody_keeps_is_said(caplog: pytest.LogCaptureFixture) -> None:
-    """Who asks for a time limit is told that there is none."""
-    worker = make_worker(app_with(broker_url="memory://"), time_limit=5.0, pool="threads")
-    worker.stop()
-
-    assert worker.start() == 0
-    assert "--time-limit has no effect yet" in caplog.text
+def test_bounds_of_autoscaling_that_are_none_are_refused() -> None:
+    with pytest.raises(ImproperlyConfigured, match=r"--autoscale 'many'.*as in 10,3"):
+        make_worker(app_with(broker_url="memory://"), autoscale="many")
 
 
 def test_a_node_without_a_host_gets_this_one() -> None:
@@ -128,3 +118,16 @@ def test_a_node_without_a_host_gets_this_one() -> None:
     assert node_name("w1").startswith("w1@")
     assert node_name("w1@there") == "w1@there"
     assert node_name(None).startswith("celery@")
+
+
+def test_limits_that_no_pool_keeps_are_said_when_the_worker_starts(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Of the worker, and of a task."""
+    app = app_with(broker_url="memory://")
+    app.task(lambda: None, name="slow", time_limit=3)
+    worker = make_worker(app, pool="solo")
+    worker.stop()
+
+    assert worker.start() == 0
+    assert "SoloPool keeps no hard time limits: that of slow has no effect" in caplog.text

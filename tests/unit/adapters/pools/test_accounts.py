@@ -81,10 +81,10 @@ def test_a_ledger_is_shared_with_a_forked_process() -> None:
 
 def test_a_mailbox_is_readable_while_it_has_something() -> None:
     """The descriptor tells; after the events were taken it is quiet again."""
-    mailbox = Mailbox()
+    mailbox: Mailbox[None] = Mailbox()
     assert not rings(mailbox)
-    mailbox.put(JobStarted(1, 1))
-    mailbox.put(JobStarted(2, 1))
+    mailbox.put(None, JobStarted(1, 1))
+    mailbox.put(None, JobStarted(2, 1))
     assert rings(mailbox)
 
     assert tokens(mailbox) == [1, 2]
@@ -94,11 +94,12 @@ def test_a_mailbox_is_readable_while_it_has_something() -> None:
 
 def test_no_event_of_many_threads_is_missed() -> None:
     """Whoever waits for the bell before each take gets all events, each thread's in order."""
-    mailbox, each = Mailbox(), 500
+    mailbox: Mailbox[None] = Mailbox()
+    each = 500
 
     def put(base: int) -> None:
         for n in range(each):
-            mailbox.put(JobStarted(base + n, 1))
+            mailbox.put(None, JobStarted(base + n, 1))
 
     threads = [threading.Thread(target=put, args=(k * each,)) for k in range(4)]
     for thread in threads:
@@ -112,9 +113,9 @@ def test_no_event_of_many_threads_is_missed() -> None:
     assert [t for t in came if t < each] == list(range(each))
 
 
-def tokens(mailbox: Mailbox) -> list[int]:
-    return [event.token for event in mailbox.take() if isinstance(event, JobStarted)]
+def tokens(mailbox: Mailbox[None]) -> list[int]:
+    return [event.token for _, event in mailbox.take() if isinstance(event, JobStarted)]
 
 
-def rings(mailbox: Mailbox) -> bool:
+def rings(mailbox: Mailbox[None]) -> bool:
     return bool(select.select([mailbox.reads], [], [], 0)[0])

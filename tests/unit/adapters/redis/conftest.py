@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import fakeredis
 import pytest
+import redis as redis_py
 
 from taskq.adapters.broker.redis import RedisBroker
 from taskq.adapters.broker.redis_intake import RedisIntake
 from taskq.adapters.randomness import SystemRandomness
 from taskq.adapters.results.redis import RedisStore
-from taskq.ports import ExchangeSpec, Message, Outgoing, Place, QueueSpec, Reading
+from taskq.ports import (
+    ExchangeSpec,
+    Message,
+    Outgoing,
+    Place,
+    QueueSpec,
+    Reading,
+    ResultRecord,
+    Settlement,
+    Verdict,
+)
 
 URL = "redis://fake:6379/0"
 
@@ -87,3 +99,39 @@ def bench() -> Bench:
 
 def ids(deliveries: Any) -> list[str]:
     return [one.message.headers["id"] for one in deliveries]
+
+
+def ack(tag: int) -> Settlement:
+    return Settlement(tag, Verdict.ACK)
+
+
+def done(task_id: str = "t", state: str = "SUCCESS") -> ResultRecord:
+    return ResultRecord(task_id, state, json.dumps({"status": state}).encode(), expires_s=60)
+
+
+class Interrupted:
+    """Loses the reply of one command, after the server has carried it out.
+
+    ``after``: only of a command that has this word among its arguments.
+    """
+
+    def __init__(self, intake: Any, after: str | None = None) -> None:
+        self._kind = type(intake._link)
+        self._send, self._answer = self._kind.send, self._kind.answer
+        self._after, self._armed = after, after is None
+
+    def __enter__(self) -> None:
+        def send(link: Any, *command: Any) -> None:
+            self._armed = self._armed or self._after in command
+            self._send(link, *command)
+
+        def answer(link: Any) -> Any:
+            reply = self._answer(link)
+            if not self._armed:
+                return reply
+            raise redis_py.ConnectionError("cut")
+
+        self._kind.send, self._kind.answer = send, answer
+
+    def __exit__(self, *_: object) -> None:
+        self._kind.send, self._kind.answer = self._send, self._answer

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
-import redis as redis_py
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from taskq.adapters.broker.errors import BrokerError
 from taskq.adapters.broker.redis_waiting import MOST_PEEKS
@@ -25,15 +21,7 @@ from taskq.ports import (
     Settlement,
     Verdict,
 )
-from tests.unit.adapters.redis.conftest import Bench, ids
-
-
-def ack(tag: int) -> Settlement:
-    return Settlement(tag, Verdict.ACK)
-
-
-def done(task_id: str = "t", state: str = "SUCCESS") -> ResultRecord:
-    return ResultRecord(task_id, state, json.dumps({"status": state}).encode(), expires_s=60)
+from tests.unit.adapters.redis.conftest import Bench, Interrupted, ack, done, ids
 
 
 def leftovers(bench: Bench) -> set[bytes]:
@@ -128,19 +116,23 @@ def test_queues_keep_their_order_where_that_is_asked_for(bench: Bench) -> None:
     assert order == ["a1", "a2", "b1"]
 
 
-def test_a_requeued_message_comes_again_and_says_so(bench: Bench) -> None:
-    """It goes to the end where kombu puts it, marked and counted."""
+@pytest.mark.parametrize(("attempted", "attempts"), [(True, 1), (False, 0)])
+def test_a_requeued_message_comes_again_and_says_so(
+    bench: Bench, attempted: bool, attempts: int
+) -> None:
+    """It goes to the end where kombu puts it, marked; counted if its body had begun."""
     bench.send("1", "2")
     intake = bench.intake(prefetch=1)
     [one] = intake.receive()
-    intake.settle([Settlement(one.tag, Verdict.REQUEUE)])
+    intake.settle([Settlement(one.tag, Verdict.REQUEUE, attempted=attempted)])
     [two] = intake.receive()
     intake.settle([ack(two.tag)])
     [again] = intake.receive()
 
     assert ids([one, two, again]) == ["1", "2", "1"]
     assert (one.redelivered, one.attempts) == (False, 0)
-    assert (again.redelivered, again.attempts) == (True, 1)
+    assert (again.redelivered, again.attempts) == (True, attempts)
+    assert "taskq-deliveries" not in one.message.headers
 
 
 def test_a_rejected_message_is_a_dead_letter(bench: Bench) -> None:
@@ -150,9 +142,10 @@ def test_a_rejected_message_is_a_dead_letter(bench: Bench) -> None:
     [one] = intake.receive()
     intake.settle([Settlement(one.tag, Verdict.REJECT, "no such task")])
 
-    entry = json.loads(bench.client.rpop("taskq.dead"))
-    assert (entry["reason"], entry["queue"], entry["node"]) == ("no such task", "q", "w7")
-    assert json.loads(entry["message"])["headers"] == {"id": "1"}
+    [letter] = bench.broker().dead_letters(10)
+    assert (letter.reason, letter.queue, letter.node) == ("no such task", "q", "w7")
+    assert letter.message is not None
+    assert letter.message.headers == {"id": "1"}
 
 
 def test_what_is_no_message_holds_a_place_until_it_is_settled(bench: Bench) -> None:
@@ -176,7 +169,7 @@ def test_what_is_no_message_goes_back_or_to_the_dead_letters_as_it_is(bench: Ben
     )
 
     assert bench.client.lrange("q", 0, -1) == [b"\xff1"]
-    assert json.loads(bench.client.rpop("taskq.dead"))["message"] == "/zI="
+    assert [letter.raw for letter in bench.broker().dead_letters(10)] == [b"\xff2"]
 
 
 def test_a_key_of_another_kind_is_said_and_the_rest_goes_on(bench: Bench) -> None:
@@ -204,16 +197,18 @@ def test_a_closed_worker_hands_back_in_order(bench: Bench) -> None:
     assert [one.attempts for one in got] == [0, 0, 0]
 
 
-def test_a_worker_that_closes_with_a_claimed_message_accounts_for_it(bench: Bench) -> None:
-    """Its body may have run: it does not run again, and is not lost either."""
+def test_a_worker_that_closes_with_a_claimed_message_leaves_it_to_the_next(bench: Bench) -> None:
+    """Its body may have run: it does not run again, and whoever comes tells its end."""
     bench.send("1")
     intake = bench.intake()
     [one] = intake.receive()
     intake.settle([Settlement(one.tag, Verdict.CLAIM)])
     intake.close()
+    other = bench.intake(node="w2")
+    other.renew()
 
-    assert leftovers(bench) == {b"taskq.dead"}
-    assert "may have started" in json.loads(bench.client.rpop("taskq.dead"))["reason"]
+    assert other.receive() == []
+    assert [found.message.headers["id"] for found in other.lost_claims()] == ["1"]
 
 
 # -- commit --------------------------------------------------------------------------------------
@@ -316,151 +311,6 @@ def test_a_follow_up_goes_through_bindings(bench: Bench) -> None:
     assert (bench.client.llen("all"), bench.client.llen("some")) == (1, 0)
 
 
-# -- workers that are lost -----------------------------------------------------------------------
-
-
-def test_what_a_lost_worker_had_comes_again_in_order_and_first(bench: Bench) -> None:
-    """Unclaimed messages go back to the front of their list, marked and counted."""
-    bench.send("1", "2", "3")
-    bench.intake(prefetch=2).receive()
-    bench.pass_deadline("w1")
-    other = bench.intake(node="w2")
-    other.renew()
-
-    got = other.receive()
-    assert ids(got) == ["1", "2", "3"]
-    assert [one.attempts for one in got] == [1, 1, 0]
-
-
-def test_what_a_lost_worker_had_claimed_is_a_dead_letter(bench: Bench) -> None:
-    """It may have run, so it does not come again; whoever recovers it is told."""
-    bench.send("1")
-    lost = bench.intake()
-    [one] = lost.receive()
-    lost.settle([Settlement(one.tag, Verdict.CLAIM)])
-    bench.pass_deadline("w1")
-    other = bench.intake(node="w2")
-    other.renew()
-
-    [dead] = other.lost_claims()
-    assert (dead.message.headers["id"], dead.queue, dead.node) == ("1", "q", "w1")
-    assert other.receive() == []
-    entry = json.loads(bench.client.rpop("taskq.dead"))
-    assert (entry["reason"], entry["node"]) == ("worker lost after the body may have started", "w1")
-    assert other.lost_claims() == []
-
-
-def test_a_message_whose_workers_are_lost_again_and_again_ends(bench: Bench) -> None:
-    """After as many deliveries as are allowed it is a dead letter with a reason."""
-    bench.send("1")
-    for number in range(3):
-        worker = bench.intake(node=f"w{number}", delivery_limit=3)
-        worker.receive()
-        bench.pass_deadline(f"w{number}")
-        finder = bench.intake(node="finder", delivery_limit=3)
-        finder.renew()
-        finder.close()
-
-    assert bench.client.llen("q") == 0
-    assert "the limit is 3" in json.loads(bench.client.rpop("taskq.dead"))["reason"]
-
-
-def test_two_who_recover_get_each_message_once(bench: Bench) -> None:
-    """Taking over is one step: the second finds nothing."""
-    bench.send(*"123456")
-    bench.intake().receive()
-    bench.pass_deadline("w1")
-    first, second = bench.intake(node="w2"), bench.intake(node="w3")
-    first.renew()
-    second.renew()
-
-    assert sorted(ids(first.receive()) + ids(second.receive())) == list("123456")
-
-
-def test_who_recovers_may_be_lost_as_well(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An heir that was never dealt with is taken over in its turn; its worker keeps its name."""
-    bench.send("1")
-    lost = bench.intake()
-    [one] = lost.receive()
-    lost.settle([Settlement(one.tag, Verdict.CLAIM)])
-    bench.pass_deadline("w1")
-    heir = bench.intake(node="w2")
-    monkeypatch.setattr(heir._recovery, "tend", lambda _link: False)
-    heir.renew()
-    bench.pass_deadline("w1")
-    third = bench.intake(node="w3")
-    third.renew()
-
-    assert [dead.node for dead in third.lost_claims()] == ["w1"]
-
-
-def test_a_live_worker_that_renews_is_left_alone(bench: Bench) -> None:
-    """While the lease is renewed nobody else gets the message, however long it takes."""
-    bench.send("1")
-    worker = bench.intake(lease_s=60)
-    worker.receive()
-    due_s = worker.renew()
-    other = bench.intake(node="w2")
-    other.renew()
-
-    assert due_s == 20.0
-    assert other.receive() == []
-    assert worker.lost_tags() == []
-
-
-def test_a_worker_that_slept_too_long_learns_it_when_it_renews(bench: Bench) -> None:
-    """It gets a new token, and takes and settles under that."""
-    bench.send("1")
-    slow = bench.intake()
-    [one] = slow.receive()
-    bench.pass_deadline("w1")
-    other = bench.intake(node="w2")
-    other.renew()
-    other.settle([ack(two.tag) for two in other.receive()])
-    slow.renew()
-    bench.send("2")
-    [two] = slow.receive()
-    slow.settle([ack(two.tag)])
-
-    assert slow.lost_tags() == [one.tag]
-    assert ids([two]) == ["2"]
-    assert bench.client.keys("taskq.lease.*") == []
-
-
-def test_a_lost_tag_settles_nothing_of_others(bench: Bench) -> None:
-    """Ack, claim, requeue and reject of a tag that was taken over do nothing."""
-    bench.send("1")
-    slow = bench.intake()
-    [one] = slow.receive()
-    bench.pass_deadline("w1")
-    other = bench.intake(node="w2")
-    other.renew()
-    [again] = other.receive()
-    for verdict in Verdict:
-        slow.settle([Settlement(one.tag, verdict)])
-    other.settle([Settlement(again.tag, Verdict.REQUEUE)])
-
-    assert bench.client.llen("q") == 1
-    assert bench.client.llen("taskq.dead") == 0
-
-
-def test_messages_of_a_worker_outlive_a_server_without_memory(bench: Bench) -> None:
-    """Where the server forgot everything, what the worker holds is written back as its own."""
-    bench.send("1", "2")
-    intake, store = bench.intake(), bench.store()
-    one, two = intake.receive()
-    intake.settle([Settlement(two.tag, Verdict.CLAIM)])
-    bench.client.flushall()
-    intake.commit([Completion((), done(), ack(one.tag))], store)
-    claimed = [key for key in bench.client.keys("taskq.claimed.*") if bench.client.scard(key) == 1]
-    intake.commit([Completion((), done("u"), ack(two.tag))], store)
-
-    assert intake.lost_tags() == []
-    assert len(claimed) == 1
-    assert store.load(["t", "u"])[0] is not None
-    assert store.load(["t", "u"])[1] is not None
-
-
 # -- lost connections ----------------------------------------------------------------------------
 
 
@@ -480,24 +330,6 @@ def test_a_lost_connection_is_one_error_and_reconnect_goes_on(bench: Bench) -> N
     intake.settle([ack(one.tag)])
 
     assert bench.client.keys("taskq.lease.*") == []
-
-
-class Interrupted:
-    """Loses the reply of one command, after the server has carried it out."""
-
-    def __init__(self, intake: object) -> None:
-        self._link = intake._link  # type: ignore[attr-defined]
-        self._answer = type(self._link).answer
-
-    def __enter__(self) -> None:
-        def answer(link: object, timeout_s: float | None = None) -> object:
-            self._answer(link, timeout_s)
-            raise redis_py.ConnectionError("cut")
-
-        type(self._link).answer = answer
-
-    def __exit__(self, *_: object) -> None:
-        type(self._link).answer = self._answer
 
 
 def test_messages_whose_delivery_was_cut_off_are_delivered_after_all(bench: Bench) -> None:
@@ -624,57 +456,3 @@ def test_too_many_queues_to_wait_at_are_polled(bench: Bench) -> None:
     intake.receive()
 
     assert intake.poll_s == 0.1
-
-
-# -- a law ---------------------------------------------------------------------------------------
-
-STEPS = st.lists(
-    st.sampled_from(
-        ["send", "take", "ack", "claim", "requeue", "reject", "die", "renew", "close", "cut"]
-    ),
-    max_size=30,
-)
-
-
-@settings(max_examples=60, deadline=None)
-@given(STEPS)
-def test_every_message_is_somewhere_exactly_once(steps: list[str]) -> None:
-    """Whatever happens, a message waits, is out, is acked or is dead: once, and never twice."""
-    bench = Bench()
-    sent: list[str] = []
-    acked: list[str] = []
-    worker, number = bench.intake(node="w0"), 0
-    out: dict[int, str] = {}
-    for step in steps:
-        if step == "send":
-            sent.append(str(len(sent)))
-            bench.send(sent[-1])
-        elif step == "take":
-            out |= {one.tag: one.message.headers["id"] for one in worker.receive()}
-        elif step in {"ack", "claim", "requeue", "reject"} and out:
-            tag = min(out)
-            worker.settle([Settlement(tag, Verdict(step))])
-            if step == "ack":
-                acked.append(out[tag])
-            if step != "claim":
-                del out[tag]
-        elif step in {"die", "close"}:
-            if step == "close":
-                worker.close()
-            bench.pass_deadline(f"w{number}")
-            number, out = number + 1, {}
-            worker = bench.intake(node=f"w{number}")
-            worker.renew()
-        elif step == "renew":
-            worker.renew()
-        elif step == "cut":
-            worker.reconnect()
-    bench.pass_deadline(f"w{number}")
-    bench.intake(node="last").renew()
-
-    waiting = [json.loads(raw)["headers"]["id"] for raw in bench.client.lrange("q", 0, -1)]
-    dead = [
-        json.loads(json.loads(entry)["message"])["headers"]["id"]
-        for entry in bench.client.lrange("taskq.dead", 0, -1)
-    ]
-    assert sorted(waiting + dead + acked) == sorted(sent)

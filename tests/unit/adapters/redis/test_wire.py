@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 from kombu.transport.virtual.exchange import TopicExchange
 
 from taskq.adapters.broker import redis_wire as wire
-from taskq.adapters.broker.redis_lease import lease_entry, read_lease_entry
+from taskq.adapters.broker.redis_layout import Layout, topic_pattern
+from taskq.adapters.broker.redis_letters import letter_head, read_letter
+from taskq.adapters.broker.redis_operations import Held, lease_entry, read_lease_entry
 from taskq.ports import ExchangeSpec, Message, QueueSpec
 
-LAYOUT = wire.Layout({}, 0)
+LAYOUT = Layout({}, 0)
 PLAIN = Message(
     {"lang": "py", "id": "1", "timelimit": [None, None], "stamps": {}},
     b'[[2, 3], {}, {"callbacks": null}]',
@@ -136,20 +138,28 @@ def test_a_priority_chooses_the_list_of_its_step(priority: object, key: str) -> 
 
 def test_options_change_the_layout() -> None:
     """Prefix, separator, steps and fanout prefix are the user's."""
-    layout = wire.Layout(
+    layout = Layout(
         {"global_keyprefix": "p:", "sep": ":", "priority_steps": [0, 5], "fanout_prefix": True}, 3
     )
 
     assert layout.lists_of("q") == ("p:q", "p:q:5")
     assert layout.channel("ex", "") == "p:/3.ex"
     assert layout.pattern("ex", "a.#") == "p:/3.ex/a.*"
-    assert wire.Layout({"fanout_prefix": False}, 3).channel("ex", "") == "ex"
+    assert Layout({"fanout_prefix": False}, 3).channel("ex", "") == "ex"
 
 
 @given(st.text(alphabet="ab_-.*#\0ä ", max_size=12))
 def test_a_topic_is_written_as_kombu_writes_it(routing_key: str) -> None:
     """The pattern beside a topic's key is the same expression, letter for letter."""
-    assert wire.topic_pattern(routing_key) == TopicExchange(None).key_to_pattern(routing_key)
+    assert topic_pattern(routing_key) == TopicExchange(None).key_to_pattern(routing_key)
+
+
+def test_a_renewed_message_is_as_if_nobody_had_had_it() -> None:
+    """Neither marked nor counted, and otherwise the same."""
+    parsed = json.loads(wire.envelope(PLAIN, "", "q", "t"))
+    returned = json.loads(wire.returned(parsed, counted=True))
+
+    assert json.loads(wire.renewed(returned)) == parsed
 
 
 def test_queues_are_found_by_key_and_by_topic() -> None:
@@ -184,25 +194,55 @@ def test_a_returned_message_is_marked_as_kombu_marks_it() -> None:
     assert not wire.is_redelivered(parsed)
 
 
-def test_a_dead_letter_keeps_the_very_bytes() -> None:
-    """Text stays text; what is no text is written in base64 and says so."""
-    text = json.loads(wire.dead_entry(b'{"a": 1}', "why", "then", "q", "w"))
-    binary = json.loads(wire.dead_entry(b"\xff", "why", "then", "q", "w"))
+@given(raw=st.binary(max_size=40), key=st.text(max_size=10), reason=st.text(max_size=20))
+def test_a_dead_letter_keeps_the_very_bytes(raw: bytes, key: str, reason: str) -> None:
+    """What was no message is kept as it came, with why and whose it was."""
+    letter = read_letter("12000000", letter_head(reason, "w", "q") + lease_entry(Held(raw, key)))
 
-    assert text == {
-        "reason": "why",
-        "at": "then",
-        "queue": "q",
-        "node": "w",
-        "message": '{"a": 1}',
-    }
-    assert (binary["encoding"], base64.b64decode(binary["message"])) == ("base64", b"\xff")
+    assert (letter.reason, letter.node, letter.queue, letter.at_s) == (reason, "w", "q", 12.0)
+    assert (letter.message, letter.raw) == (None, raw)
 
 
-@given(st.text(max_size=20), st.binary(max_size=40))
-def test_an_entry_of_a_lease_is_read_as_it_was_written(key: str, raw: bytes) -> None:
-    """Whatever stands in a list's name or in a message, the two are told apart."""
-    assert read_lease_entry(lease_entry(key, raw)) == (raw, key)
+def test_a_dead_letter_is_read_as_the_message_that_it_was() -> None:
+    """With its place, and how often it had begun."""
+    raw = wire.envelope(PLAIN, "ex", "key", "t").encode()
+    raw = wire.returned(wire.read_envelope(raw), counted=True).encode()
+    letter = read_letter("1", letter_head("why", "w", "q") + lease_entry(Held(raw, "q", "w0")))
+
+    assert letter.message is not None
+    assert (letter.message.body, letter.message.headers["id"]) == (PLAIN.body, "1")
+    assert (letter.exchange, letter.routing_key, letter.attempts) == ("ex", "key", 1)
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_some_letter(raw: bytes) -> None:
+    """A record that somebody has damaged is shown as it is."""
+    letter = read_letter("1", raw)
+
+    assert letter.message is None
+    assert letter.raw in raw
+
+
+@given(
+    st.text(max_size=20),
+    st.binary(max_size=40),
+    st.none() | st.text(max_size=20),
+)
+def test_an_entry_of_a_lease_is_read_as_it_was_written(
+    key: str, raw: bytes, lost_by: str | None
+) -> None:
+    """Whatever stands in a name or in a message, they are told apart."""
+    held = Held(raw, key, lost_by)
+
+    assert read_lease_entry(lease_entry(held)) == held
+
+
+@given(st.binary(max_size=40))
+def test_any_bytes_are_some_entry(raw: bytes) -> None:
+    """What cannot be read is held as it is, from no list."""
+    held = read_lease_entry(raw)
+
+    assert held == Held(raw, "") or lease_entry(held) == raw or held.raw in raw
 
 
 def recorded() -> list[Path]:

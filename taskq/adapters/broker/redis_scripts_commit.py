@@ -1,0 +1,115 @@
+"""The script that settles: messages leave a lease in the step that puts them somewhere else."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from taskq.adapters.broker.redis_link import Script
+from taskq.adapters.broker.redis_scripts import BURYING, NOW, STORING
+
+# What a push may ask for beside a plain command.  Each moves what the lease holds under the tag,
+# byte for byte; nothing but names and times is sent for it.
+#
+# BURY  '' or 'whole', letter, -              a dead letter: the letter, then what the tag holds
+# PARK  queue, task id, for how long in ms    kept until its time
+# ADOPT token, -, tag                         into the lease of another token, claimed
+_MOVES: Final = """
+local function give_up(tag, whole, letter)
+  if whole == '' then letter = letter .. redis.call('HGET', KEYS[2], tag) end
+  bury(KEYS[4], KEYS[5], ARGV[3], letter)
+end
+
+local function park(tag, queue, task, for_ms)
+  -- What is due at the same moment comes in the order in which it was taken.
+  local id = ARGV[1] .. '.' .. string.format('%015d', tonumber(tag))
+  local entry = redis.call('HGET', KEYS[2], tag)
+  redis.call('HSET', ARGV[5] .. queue, id, #task .. ':' .. task .. entry)
+  redis.call('ZADD', ARGV[4] .. queue, string.format('%.0f', now_ms + tonumber(for_ms)), id)
+  if task ~= '' then
+    local known = redis.call('HGET', KEYS[6], task) or ''
+    redis.call('HSET', KEYS[6], task, known .. #queue .. ':' .. queue .. #id .. ':' .. id)
+  end
+end
+
+local function adopt(tag, token, _, new_tag)
+  if not redis.call('ZSCORE', KEYS[1], token) then return 'the lease that takes it is over' end
+  local entry = redis.call('HGET', KEYS[2], tag)
+  if string.sub(entry, 1, 1) ~= '@' then
+    local node = string.match(ARGV[1], '^(.*)%.[^.]*$') or ARGV[1]
+    entry = '@' .. #node .. ':' .. node .. entry
+  end
+  redis.call('HSET', string.sub(KEYS[2], 1, #KEYS[2] - #ARGV[1]) .. token, new_tag, entry)
+  redis.call('SADD', string.sub(KEYS[3], 1, #KEYS[3] - #ARGV[1]) .. token, new_tag)
+end
+
+local moves = {BURY = give_up, PARK = park, ADOPT = adopt}
+
+-- Returns why it could not be done.
+local function push(tag, command, key, value, life_ms)
+  local move = moves[command]
+  if move then
+    local fine, said = pcall(move, tag, key, value, life_ms)
+    if fine then return said end
+    return type(said) == 'table' and said.err or tostring(said)
+  end
+  local said = redis.pcall(command, key, value)
+  if type(said) == 'table' and said.err then return said.err end
+  if life_ms ~= '0' then redis.call('PEXPIRE', key, life_ms) end
+end
+"""
+
+# KEYS: workers, lease, claimed, dead, letters, tasks that are parked
+# ARGV: token, lease in ms, most dead letters, prefixes of what is parked and of its messages,
+#   operations ...
+# An operation: mode, tag, number of pushes, number of results,
+#   for each push: command, key, value, life of the key in ms (0: none)
+#   for each result: key, life in ms (0: none), states that it must not replace, payload
+# Modes: D is done with the tag, E the same of a claimed one, C claims it, N has no tag.
+# Where the tag is not in the lease, the operation is left out.
+# Returns whether the token is known, then the numbers of operations left out; that of one that
+# failed is followed by its error.
+COMMIT: Final = Script(
+    STORING
+    + NOW
+    + BURYING
+    + _MOVES
+    + """
+redis.call('HDEL', KEYS[2], '')
+local registered = redis.call('ZSCORE', KEYS[1], ARGV[1]) and 1 or 0
+if registered == 1 then redis.call('ZADD', KEYS[1], now_ms + ARGV[2], ARGV[1]) end
+local i, last, number, out = 6, #ARGV, 0, {registered}
+while i <= last do
+  local mode, tag = ARGV[i], ARGV[i + 1]
+  local pushes, results = tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
+  i = i + 4
+  number = number + 1
+  if mode == 'N' or redis.call('HEXISTS', KEYS[2], tag) == 1 then
+    local failure = nil
+    for _ = 1, pushes do
+      if not failure then failure = push(tag, ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]) end
+      i = i + 4
+    end
+    for _ = 1, results do
+      if not failure then
+        local fine, said = pcall(store, ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3])
+        if not fine then failure = type(said) == 'table' and said.err or tostring(said) end
+      end
+      i = i + 4
+    end
+    if failure then
+      out[#out + 1] = number
+      out[#out + 1] = failure
+    elseif mode == 'C' then
+      redis.call('SADD', KEYS[3], tag)
+    elseif mode ~= 'N' then
+      redis.call('HDEL', KEYS[2], tag)
+      if mode == 'E' then redis.call('SREM', KEYS[3], tag) end
+    end
+  else
+    out[#out + 1] = number
+    i = i + 4 * (pushes + results)
+  end
+end
+return out
+"""
+)

@@ -1,0 +1,173 @@
+"""Results: what is stored, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
+
+from taskq.ports.messages import Outgoing, Settlement
+
+
+@dataclass(frozen=True, slots=True)
+class ResultRecord:
+    """What is stored for one task: its meta, already encoded with ``result_serializer``."""
+
+    task_id: str
+    state: str
+    payload: bytes
+    content_type: str = "application/json"
+    content_encoding: str = "utf-8"
+    expires_s: float | None = None  # None: never
+    # Where a store that answers by message sends it.
+    reply_to: str | None = None
+    correlation_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChordPart:
+    """One member of a chord's header has ended.  Counted once for each index."""
+
+    group_id: str
+    index: int
+    task_id: str
+    payload: bytes  # JSON ``[1, id, state, result]``, encoded by the result serializer
+    expires_s: float | None = None
+    # Further members that have ended with it: index, task id, payload.
+    also: tuple[tuple[int, str, bytes], ...] = ()
+
+    @property
+    def each(self) -> tuple[ChordPart, ...]:
+        """A part for each member, to be counted one by one."""
+        if not self.also:
+            return (self,)
+        first = replace(self, also=())
+        return (
+            first,
+            *(
+                replace(first, index=index, task_id=task_id, payload=payload)
+                for index, task_id, payload in self.also
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ChordProgress:
+    """What a store says after it has counted."""
+
+    group_id: str
+    done: int
+    size: int | None  # None: the size is not known yet
+    first: bool  # False: this index was counted before
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What one ended delivery asks of the outside, in the order in which it takes effect.
+
+    Follow-ups are published, then the result is stored, then the delivery is settled.  What a
+    broker and a store can do as one atomic step, they do as one.
+    """
+
+    follow_ups: tuple[Outgoing, ...] = ()
+    result: ResultRecord | None = None
+    settlement: Settlement | None = None
+
+
+class ResultStore(Protocol):
+    """Where results are kept."""
+
+    @property
+    def name(self) -> str:
+        """What the banner of a worker shows; passwords are starred."""
+
+    @property
+    def address(self) -> str | None:
+        """Server and database, for stores whose writes can ride on the broker's; else None."""
+
+    @property
+    def key_prefix(self) -> str:
+        """What stands in front of a task id in the key of its result."""
+
+    def store(self, records: Sequence[ResultRecord]) -> None:
+        """Write.  A final state is not overwritten by one that is less final."""
+
+    def load(self, task_ids: Sequence[str]) -> Sequence[ResultRecord | None]:
+        """Read what is stored now; None where there is nothing."""
+
+    def wait(self, task_ids: Sequence[str], timeout_s: float | None) -> Sequence[ResultRecord]:
+        """Return when something may have changed, or the time is over.
+
+        What it returns are hints, in the order in which they came (intermediate states too);
+        the truth is what ``load`` says.  The first call for an id begins to listen for it, and
+        may return at once.
+        """
+
+    def stop_waiting(self, task_ids: Sequence[str]) -> None:
+        """Nobody waits for these any more."""
+
+    def forget(self, task_ids: Sequence[str]) -> None:
+        """Delete."""
+
+    def save_group(self, group_id: str, payload: bytes, expires_s: float | None) -> None:
+        """Keep a group's own record."""
+
+    def load_group(self, group_id: str) -> bytes | None:
+        """Read it."""
+
+    def forget_group(self, group_id: str) -> None:
+        """Delete it."""
+
+    @property
+    def counts_chords(self) -> bool:
+        """Whether the five calls below work."""
+
+    def open_chord(self, group_id: str, size: int, expires_s: float | None) -> None:
+        """Say how many members a header has."""
+
+    def count_chord(self, part: ChordPart) -> ChordProgress:
+        """Keep a member's result and count it, once for each index."""
+
+    def chord_parts(self, group_id: str) -> Sequence[bytes]:
+        """Return the payloads of all counted parts, by index."""
+
+    def close_chord(self, group_id: str, owner: str) -> bool:
+        """Take the right to send the body: True for the first owner, and again for the same.
+
+        The owner is the member that found the count complete.  Its delivery is settled only after
+        ``end_chord``, so if its worker is lost it comes again and goes on where that one was.
+        """
+
+    def end_chord(self, group_id: str) -> None:
+        """The body is sent: from now on nobody gets the right."""
+
+    def close(self) -> None:
+        """Let go of connections."""
+
+
+@runtime_checkable
+class SendsBodies(Protocol):
+    """A result store that stands where the broker is: a body is sent and its chord ended at once.
+
+    Whoever has lost the right meanwhile (its lease ran out, another did its work) sends nothing.
+    """
+
+    def end_chord_with(self, group_id: str, owner: str, messages: Sequence[Outgoing]) -> bool:
+        """Publish, and end the chord, as one step; False and nothing if the right is gone."""
+
+
+@runtime_checkable
+class GrowsChords(Protocol):
+    """A result store that can also add members to a chord that is open."""
+
+    def grow_chord(self, group_id: str, by: int) -> int:
+        """Expect more members; returns how many there are then."""
+
+
+@runtime_checkable
+class TellsEveryChange(Protocol):
+    """A result store whose hints cannot get lost: who waits need not ask now and then."""
+
+    @property
+    def tells_every_change(self) -> bool:
+        """Whether ``wait`` may be called once, for the whole time that there is."""

@@ -1,0 +1,109 @@
+"""The broker as one node sees it: the ``Broker`` port."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from taskq.errors import OperationalError
+from taskq.ports import Inbox, Intake, Outgoing, QueueSpec
+from taskq_testing.sim.awaited import Awaited, Waiting
+from taskq_testing.sim.broker.inbox import InboxEnd
+from taskq_testing.sim.broker.intake import IntakeEnd
+from taskq_testing.sim.broker.model import BrokerModel
+from taskq_testing.sim.hands import Hands
+
+# A policy without pauses must not turn into an endless loop at one moment of virtual time.
+SHORTEST_PAUSE_S: Final = 0.01
+
+
+class BrokerEnd:
+    """The ``Broker`` port of one node."""
+
+    def __init__(self, model: BrokerModel, hands: Hands, wait: Waiting | None = None) -> None:
+        self._model, self._hands = model, hands
+        self._wait = wait or self._let_time_pass
+
+    @property
+    def name(self) -> str:
+        """What a banner shows."""
+        return f"sim+{self._model.profile.name}://"
+
+    @property
+    def address(self) -> str | None:
+        """The store of a world stands beside its broker."""
+        return f"sim/{self._model.profile.name}"
+
+    def publish(self, messages: Sequence[Outgoing]) -> None:
+        """Hand over; each message is a step of its own."""
+        for outgoing in messages:
+            self._hands.pause()
+            self._connect(outgoing)
+            self._model.put(outgoing, self._hands.say)
+        self._hands.pause()
+
+    def consume(
+        self,
+        queues: Sequence[QueueSpec],
+        node: str,
+        *,
+        unattended: bool = False,
+    ) -> Intake:
+        """Begin to take from queues."""
+        self._hands.pause()
+        self._refuse_when_cut()
+        return IntakeEnd(self._model, self._hands, queues, node, unattended=unattended)
+
+    def listen(self, queue: QueueSpec) -> Inbox:
+        """Begin to listen."""
+        self._hands.pause()
+        self._refuse_when_cut()
+        return InboxEnd(self._model, self._hands, queue, self._wait)
+
+    def declare(self, queues: Sequence[QueueSpec]) -> None:
+        """Make sure that queues exist."""
+        for spec in queues:
+            self._model.topology.declare(spec)
+
+    def length(self, queue: str) -> int:
+        """How many messages wait in a queue."""
+        found = self._model.topology.queues.get(queue)
+        return found.length if found else 0
+
+    def purge(self, queue: str) -> int:
+        """Throw away what waits in a queue."""
+        found = self._model.topology.queues.get(queue)
+        gone = found.clear() if found else []
+        for held in gone:
+            self._hands.say("broker.drop", id=held.task_id, reason="purged")
+        return len(gone)
+
+    def ping(self) -> None:
+        """Refuse while the node is cut off."""
+        self._refuse_when_cut()
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
+    def _refuse_when_cut(self) -> None:
+        if self._hands.link.cut:
+            raise OperationalError(f"{self.name}: cannot connect: {self._hands.link.reason}")
+
+    def _connect(self, outgoing: Outgoing) -> None:
+        """Try as often and as long as the options say."""
+        policy, attempt = outgoing.options.retry, 0
+        began_s = self._hands.now_s()
+        while self._hands.link.cut:
+            if policy is None or (policy.max_retries is not None and attempt >= policy.max_retries):
+                self._refuse_when_cut()
+            assert policy is not None
+            limit_s = outgoing.options.timeout_s
+            if limit_s is not None and self._hands.now_s() - began_s >= limit_s:
+                self._refuse_when_cut()
+            self._hands.sleep(max(policy.pause_s(attempt), SHORTEST_PAUSE_S))
+            attempt += 1
+
+    def _let_time_pass(self, awaited: Awaited) -> None:
+        """Nobody else can wake whoever waits."""
+        assert awaited.timeout_s is not None, "an inbox is not waited for without a limit"
+        self._hands.sleep(awaited.timeout_s)

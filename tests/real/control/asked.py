@@ -1,0 +1,43 @@
+"""The commands that both libraries are asked."""
+
+from typing import Any
+
+# Each command with its arguments, in the order in which it is asked.
+ASKED: list[tuple[str, dict[str, Any]]] = [
+    ("ping", {}),
+    ("nope", {}),
+    ("report", {}),
+    ("conf", {}),
+    ("clock", {}),
+    ("stats", {}),
+    ("registered", {}),
+    ("registered", {"taskinfoitems": ["max_retries"]}),
+    ("active_queues", {}),
+    ("active", {}),
+    ("active", {"safe": True}),
+    ("reserved", {}),
+    ("revoked", {}),
+    ("query_task", {"ids": ["unknown"]}),
+    ("hello", {"from_node": "somebody@else", "revoked": ["a"]}),
+    ("revoke", {"task_id": "b"}),
+    ("revoke", {"task_id": "b", "terminate": True}),
+    ("terminate", {"signal": "TERM", "task_id": ["b"]}),
+    ("revoke_by_stamped_headers", {"headers": {"customer": "x"}}),
+    ("rate_limit", {"task_name": "steered.add", "rate_limit": "1/m"}),
+    ("rate_limit", {"task_name": "steered.add", "rate_limit": 0}),
+    ("rate_limit", {"task_name": "steered.none", "rate_limit": 0}),
+    ("time_limit", {"task_name": "steered.add", "hard": 3, "soft": 1}),
+    ("enable_events", {}),
+    ("enable_events", {}),
+    ("disable_events", {}),
+    ("disable_events", {}),
+    ("heartbeat", {}),
+    ("pool_grow", {"n": 1}),
+    ("pool_shrink", {"n": 1}),
+    ("pool_restart", {}),
+    ("autoscale", {"max": 3, "min": 1}),
+    ("add_consumer", {"queue": "more", "exchange": "ex", "routing_key": "key"}),
+    ("cancel_consumer", {"queue": "more"}),
+    ("memdump", {}),
+    ("objgraph", {"num": "many"}),
+]

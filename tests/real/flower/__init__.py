@@ -1,0 +1,1 @@
+"""Flower, a web monitor for Celery, looks at taskq workers and steers them."""

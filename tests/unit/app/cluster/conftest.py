@@ -1,0 +1,5 @@
+"""An app whose broker is an office in memory."""
+
+from tests.unit.app.office_fixtures import app, office
+
+__all__ = ["app", "office"]
