@@ -1,0 +1,57 @@
+"""Where the names of Celery's workers, pools, events and contributions live."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from taskq.compat.names.row import Module, all_from
+
+_EVENT: Final = all_from("taskq.compat.objects", "event_exchange", "get_exchange") | all_from(
+    "taskq.app.events.event", "Event", "group_from"
+)
+
+_COMMANDS: Final = {
+    name: f"taskq.app.control.commands.{theme}:{name}"
+    for theme, names in {
+        "cluster": ("election", "hello"),
+        "inspecting": ("clock", "conf", "ping", "report", "stats"),
+        "memory": ("memdump", "memsample", "objgraph"),
+        "pool": ("autoscale", "pool_grow", "pool_restart", "pool_shrink"),
+        "queues": ("active_queues", "add_consumer", "cancel_consumer"),
+        "revoking": ("revoke", "revoke_by_stamped_headers", "terminate"),
+        "steering": (
+            *("disable_events", "enable_events", "heartbeat", "rate_limit", "shutdown"),
+            "time_limit",
+        ),
+        "tasks": ("active", "query_task", "registered", "reserved", "revoked", "scheduled"),
+    }.items()
+    for name in names
+}
+
+MODULES: Final[Mapping[str, Module]] = {
+    "celery.concurrency": Module("taskq.compat.concurrency"),
+    "celery.contrib.testing.worker": Module("taskq.contrib.testing"),
+    "celery.events": Module(
+        names={
+            **_EVENT,
+            "EventDispatcher": "taskq.app.events.dispatcher:EventDispatcher",
+            "EventReceiver": "taskq.compat.events:EventReceiver",
+        }
+    ),
+    "celery.events.dispatcher": Module("taskq.app.events.dispatcher"),
+    "celery.events.dumper": Module("taskq.cli.event_dump"),
+    "celery.events.event": Module(names=_EVENT),
+    "celery.events.receiver": Module(names=all_from("taskq.compat.events", "EventReceiver")),
+    "celery.events.snapshot": Module("taskq.cli.camera"),
+    "celery.events.state": Module("taskq.app.events.state"),
+    "celery.worker": Module(),
+    "celery.worker.control": Module(
+        names={
+            **_COMMANDS,
+            **all_from("taskq.app.control.panel", "Panel", "control_command", "inspect_command"),
+            **all_from("taskq.app.control.panel", "nok", "ok"),
+            "controller_info_t": "taskq.app.control.panel:CommandInfo",
+        }
+    ),
+}
