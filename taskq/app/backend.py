@@ -291,6 +291,7 @@ def _extended(request: Any) -> Extended:
         worker=request.hostname,
         retries=request.retries,
         queue=delivery_info.get("routing_key"),
+        stamps=request.stamps,
     )
 
 

@@ -202,6 +202,8 @@ class Sending(Derived):
             "exchange": outgoing.exchange,
             "routing_key": outgoing.routing_key,
         }
+        if call.stamps:
+            told["stamps"] = dict(call.stamps)
         return event_message(self, "task-sent", told, call.origin or "", self.send_settings.publish)
 
     # -- from a call to a message -----------------------------------------------------------------

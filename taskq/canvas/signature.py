@@ -272,6 +272,18 @@ class Signature(dict[str, Any], Generic[R]):
             options.update(said.place)
         return self.app.AsyncResult(task_id)
 
+    def election(self) -> Any:
+        """Let the workers elect one of them, which then sends it; returns its result.
+
+        It is for what all workers of a cluster would do and only one should.  Elections take
+        workers that hear each other: heartbeats and gossip are on unless they are switched off.
+        """
+        chosen = self.clone()
+        chosen._give_app(self._known_app())  # noqa: SLF001 - its own copy
+        result = chosen.freeze()
+        self.app.control.election(chosen.id, "task", chosen)
+        return result
+
     # -- links -----------------------------------------------------------------------------------
 
     def append_to_list_option(self, key: str, value: S) -> S:

@@ -50,6 +50,12 @@ FIELDS: Final[Mapping[str, Callable[[Entry, Ending], dict[str, Any]]]] = Mapping
 )
 
 
+def stamped(headers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of an event that a stamped task has, and no other: Celery's has none."""
+    stamps = headers.get("stamps")
+    return {"stamps": stamps} if stamps else {}
+
+
 class Teller:
     """Makes ``Say`` and ``Emit``."""
 
@@ -75,6 +81,7 @@ class Teller:
                 "retries": headers.get("retries"),
                 "eta": headers.get("eta"),
                 "expires": headers.get("expires"),
+                **stamped(headers),
             }
             effects.append(Emit("task-received", said))
         if self.heard:

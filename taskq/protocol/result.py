@@ -43,6 +43,7 @@ class Extended:
     worker: str | None
     retries: int | None
     queue: str | None
+    stamps: Mapping[str, Any] | None = None
 
 
 def task_meta(
@@ -86,6 +87,10 @@ def task_meta(
             retries=extended.retries,
             queue=extended.queue,
         )
+        if extended.stamps:
+            meta["stamped_headers"] = list(extended.stamps)
+            # In Celery a stamp called ``status`` takes the place of the state.
+            meta.update({k: v for k, v in extended.stamps.items() if k not in meta})
     meta["task_id"] = task_id
     return meta
 
