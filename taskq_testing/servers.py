@@ -152,6 +152,9 @@ class PrivateServer(ABC):
     def pause(self) -> None:
         """Make a black hole of it: connections stay, answers stop."""
         os.kill(self.pid, signal.SIGSTOP)
+        # Some of its threads may still be answering for a moment.
+        while self.running and not _stands_still(self.pid):
+            sleep(LOOK_AGAIN_S)
 
     def resume(self) -> None:
         """Let it answer again."""
@@ -371,3 +374,12 @@ class RabbitMQServer(PrivateServer):
             # Makes its start script become the server, so that a signal reaches it.
             "RUNNING_UNDER_SYSTEMD": "true",
         }
+
+
+def _stands_still(pid: int) -> bool:
+    """Whether all threads of a stopped process have stopped."""
+    threads = Path(f"/proc/{pid}/task")
+    if not threads.exists():  # not Linux: no way to look
+        return True
+    states = [stat.read_text().rpartition(")")[2].split()[0] for stat in threads.glob("*/stat")]
+    return all(state in "TtZX" for state in states)
