@@ -1,12 +1,12 @@
 """What ``task.replace`` and ``task.add_to_chord`` do.
 
 The replacement is sent by ``run_task`` when the body has ended, together with all else that follows
-from it; ``Replaced`` carries it there.
+from it (``eager`` runs it then); ``Replaced`` carries it there.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 from taskq.canvas.maps import chunks
 from taskq.canvas.signature import maybe_signature
@@ -75,10 +75,11 @@ def _ends_in_group(sig: Any) -> bool:
     return kind == "group" or isinstance(sig, chunks)
 
 
-def send_replacement(task: Any, sig: Any) -> Any:
-    """Under ``apply`` run it here and return its result; else end the body by ``Replaced``."""
-    if task.request.is_eager:
-        return sig.apply().get()
+def send_replacement(sig: Any) -> NoReturn:
+    """End the body by ``Replaced``: a worker sends the signature, ``apply`` runs it.
+
+    So ``return self.replace(...)`` and ``raise self.replace(...)`` do the same, wherever they run.
+    """
     raise Replaced(sig)
 
 

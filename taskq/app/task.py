@@ -284,7 +284,7 @@ class Task(TaskClass, Generic[P, R]):
 
     def on_replace(self, sig: Signature[Any]) -> Any:
         """Send the replacement; for subclasses."""
-        return replacing.send_replacement(self, sig)
+        replacing.send_replacement(sig)
 
     def add_to_chord(self, sig: Signature[Any], lazy: bool = False) -> Any:
         """Add one more member to the chord that this task belongs to."""

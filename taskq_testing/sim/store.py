@@ -204,6 +204,15 @@ class StoreEnd:
         self._reach()
         self._model.chord(group_id).size = size
 
+    def grow_chord(self, group_id: str, by: int) -> int:
+        """Expect more members; returns how many there are then, 0 where none is open."""
+        self._reach()
+        chord = self._model.chords.get(group_id)
+        if chord is None or chord.size is None or chord.ended:
+            return 0
+        chord.size += by
+        return chord.size
+
     def count_chord(self, part: ChordPart) -> ChordProgress:
         """Keep a member's result and count it, once for each index."""
         self._reach()
