@@ -381,5 +381,8 @@ def _stands_still(pid: int) -> bool:
     threads = Path(f"/proc/{pid}/task")
     if not threads.exists():  # not Linux: no way to look
         return True
-    states = [stat.read_text().rpartition(")")[2].split()[0] for stat in threads.glob("*/stat")]
-    return all(state in "TtZX" for state in states)
+    try:
+        told = [stat.read_text() for stat in threads.glob("*/stat")]
+    except FileNotFoundError:  # one has ended while we looked, so not all stand still
+        return False
+    return all(each.rpartition(")")[2].split()[0] in "TtZX" for each in told)
