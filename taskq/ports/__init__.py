@@ -51,10 +51,12 @@ from taskq.ports.pool import (
     SlotReady,
 )
 from taskq.ports.results import (
+    AsksForChords,
     ChordPart,
     ChordProgress,
     Completion,
     GrowsChords,
+    KeepsRests,
     ResultRecord,
     ResultStore,
     SendsBodies,
@@ -65,6 +67,7 @@ from taskq.ports.time import EMPTY, Clock, Place, Randomness, Reading
 __all__ = [
     "DEFAULT_PUBLISH",
     "EMPTY",
+    "AsksForChords",
     "Broker",
     "CancelsCoroutines",
     "ChordPart",
@@ -88,6 +91,7 @@ __all__ = [
     "JobsReturned",
     "KeepsDeadLetters",
     "KeepsParked",
+    "KeepsRests",
     "KeepsRevocations",
     "LostMessage",
     "Malformed",

@@ -171,3 +171,30 @@ class TellsEveryChange(Protocol):
     @property
     def tells_every_change(self) -> bool:
         """Whether ``wait`` may be called once, for the whole time that there is."""
+
+
+@runtime_checkable
+class AsksForChords(Protocol):
+    """A result store that cannot count, but that everybody may read at any time.
+
+    Chords there are ended by a task that asks again and again whether all members have ended.
+    """
+
+    @property
+    def asks_for_chords(self) -> bool:
+        """Whether that is how chords end here."""
+
+
+@runtime_checkable
+class KeepsRests(Protocol):
+    """A result store that keeps what a message is too small for: the rest of a long chain.
+
+    A rest is kept once, in windows that are numbered from 0, and read window by window.  It goes
+    when nobody has asked for any part of it for as long as was said last.
+    """
+
+    def keep_rest(self, rest_id: str, windows: Sequence[bytes], life_s: float) -> None:
+        """Keep all windows; when this returns they are there.  The same once more is no error."""
+
+    def load_rest(self, rest_id: str, window: int, life_s: float) -> bytes | None:
+        """Read one window, and let all of them live so long from now on; None where it is gone."""
