@@ -80,6 +80,11 @@ def precedence(name: str) -> int:
     return _RANK.get(name, _RANK[None])
 
 
+def is_less_final(new: str, known: str) -> bool:
+    """Whether what is stored stays: it is final, and what comes is less so."""
+    return known in READY_STATES and precedence(new) > precedence(known)
+
+
 class state(str):  # noqa: N801 - the name under which Celery's users know it
     """A state name that compares by precedence."""
 

@@ -14,6 +14,8 @@ from typing import NoReturn
 import pytest
 
 from taskq_testing.servers import (
+    MemcachedServer,
+    PostgresServer,
     PrivateServer,
     ProgramMissingError,
     RabbitMQServer,
@@ -111,3 +113,17 @@ def redis_server_of_its_own() -> Iterator[PrivateServer]:
 def rabbitmq_server_of_its_own() -> Iterator[PrivateServer]:
     """Return a private RabbitMQ that the test may stop, kill and start."""
     yield from started(RabbitMQServer)
+
+
+@pytest.fixture(scope="session")
+def memcached_url() -> Iterator[str]:
+    """Return the URL of a private memcached, as a result backend is told."""
+    for server in started(MemcachedServer):
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """Return the URL of a private PostgreSQL, as SQLAlchemy is told."""
+    for server in started(PostgresServer):
+        yield server.url

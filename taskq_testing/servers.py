@@ -35,16 +35,24 @@ START_ATTEMPTS: Final = 3  # somebody may take a port between our look and the s
 LOWEST_PORT: Final = 20_000
 HIGHEST_PORT: Final = 32_000
 
-# Runs a program that ends when its parent does, even when that was killed.
+# Runs a program that ends when its parent does, even when that was killed; as another user if one
+# is named.
 DIE_WITH_PARENT: Final = """
-import ctypes, os, signal, sys
+import ctypes, os, pwd, signal, sys
 libc = ctypes.CDLL(None)
+if sys.argv[2]:
+    user = pwd.getpwnam(sys.argv[2])
+    os.setgroups([])
+    os.setgid(user.pw_gid)
+    os.setuid(user.pw_uid)
 if hasattr(libc, "prctl"):
     libc.prctl(1, signal.SIGKILL)
     if os.getppid() != int(sys.argv[1]):
         sys.exit(1)
-os.execvp(sys.argv[2], sys.argv[2:])
+os.execvp(sys.argv[3], sys.argv[3:])
 """
+
+_DYING_WITH_US: Final = (sys.executable, "-S", "-c", DIE_WITH_PARENT)
 
 
 class ProgramMissingError(Exception):
@@ -170,11 +178,13 @@ class PrivateServer(ABC):
         path = self.folder / "output.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
-    def _spawn(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    def _spawn(
+        self, command: Sequence[str], environment: Mapping[str, str], user: str = ""
+    ) -> None:
         with (self.folder / "output.log").open("ab") as output:
             self._processes.append(
                 subprocess.Popen(
-                    [sys.executable, "-S", "-c", DIE_WITH_PARENT, str(os.getpid()), *command],
+                    [*_DYING_WITH_US, str(os.getpid()), user, *command],
                     env=dict(environment),
                     cwd=self.folder,
                     stdin=subprocess.DEVNULL,
@@ -386,3 +396,94 @@ def _stands_still(pid: int) -> bool:
     except FileNotFoundError:  # one has ended while we looked, so not all stand still
         return False
     return all(each.rpartition(")")[2].split()[0] in "TtZX" for each in told)
+
+
+class MemcachedServer(PrivateServer):
+    """A private memcached."""
+
+    def __init__(self) -> None:
+        self._program = shutil.which("memcached")
+        if self._program is None:
+            raise ProgramMissingError("memcached", "apt install memcached")
+        super().__init__()
+        self._choose_ports()
+
+    @property
+    def url(self) -> str:
+        """As a result backend is told."""
+        return f"cache+memcached://127.0.0.1:{self.port}/"
+
+    def _choose_ports(self) -> None:
+        (self.port,) = free_ports(1)
+
+    def _ready(self) -> bool:
+        return answers(self.port, b"version\r\n", b"VERSION")
+
+    def _launch(self) -> None:
+        assert self._program is not None  # checked by the constructor
+        options = ["-l", "127.0.0.1", "-p", str(self.port), "-U", "0", "-m", "32"]
+        # It refuses to be root, and has to be told whom to be instead.
+        user = ["-u", UNPRIVILEGED] if os.geteuid() == 0 else []
+        self._spawn([self._program, *options, *user], os.environ)
+
+
+# Who servers are that refuse to be root.
+UNPRIVILEGED: Final = "nobody"
+
+
+def find_postgres(program: str) -> str:
+    """Find one of PostgreSQL's own programs; Debian has them in a folder for each version."""
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    for folder in folders:
+        if (path := folder / program).exists():
+            return str(path)
+    if (found := shutil.which(program)) is None:
+        raise ProgramMissingError(program, "apt install postgresql")
+    return found
+
+
+class PostgresServer(PrivateServer):
+    """A private PostgreSQL, with one database."""
+
+    def __init__(self) -> None:
+        self._program, self._initdb = find_postgres("postgres"), find_postgres("initdb")
+        super().__init__()
+        self._choose_ports()
+        self._data = self.folder / "data"
+        self._user = UNPRIVILEGED if os.geteuid() == 0 else ""
+        if self._user:
+            shutil.chown(self.folder, self._user)
+        options = ["--username=taskq", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
+        done = subprocess.run(
+            [self._initdb, *options, str(self._data)],
+            user=self._user or None,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            self.dispose()
+            raise ServerFailedError(f"initdb: {done.stdout}{done.stderr}")
+
+    @property
+    def url(self) -> str:
+        """Its one database."""
+        return f"postgresql+psycopg2://taskq@127.0.0.1:{self.port}/postgres"
+
+    def _choose_ports(self) -> None:
+        (self.port,) = free_ports(1)
+
+    def _ready(self) -> bool:
+        # A question whether it speaks TLS; it answers with one letter when it is up.
+        return answers(self.port, b"\x00\x00\x00\x08\x04\xd2\x16\x2f", b"N")
+
+    def _launch(self) -> None:
+        options = {
+            "port": str(self.port),
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+            "fsync": "off",
+        }
+        words = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
+        self._spawn([self._program, "-D", str(self._data), *words], os.environ, user=self._user)

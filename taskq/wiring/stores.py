@@ -7,6 +7,7 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Final
 
+from taskq.errors import ImproperlyConfigured
 from taskq.ports import Broker, ResultStore
 from taskq.wiring.brokers import Ground
 from taskq.wiring.loading import UnknownNameError, is_path, load
@@ -16,6 +17,8 @@ StoreMaker = Callable[[Any, str, Ground, Broker, Callable[[], str]], ResultStore
 DISABLED: Final = "disabled"
 # The store that answers by message.
 ANSWERS: Final = "rpc"
+# What stands behind ``cache+``, beside ``memory``; the libraries that Celery names are one here.
+MEMCACHED: Final = frozenset({"memcached", "memcache", "pymemcache", "pylibmc"})
 
 
 def make_store(
@@ -71,9 +74,7 @@ def _redis_options(conf: Any, ground: Ground) -> dict[str, Any]:
         "clock": ground.clock,
         "transport_options": conf.result_backend_transport_options or {},
         "ssl": conf.redis_backend_use_ssl,
-        "packing": load("taskq.adapters.results.packing:Packing")(
-            conf.result_compression, ground.codec, conf.taskq_max_body_bytes
-        ),
+        "packing": _packing(conf, ground),
         **{name: conf[name] for name in _REDIS_SETTINGS},
     }
 
@@ -98,14 +99,12 @@ _REDIS_SETTINGS: Final = (
 def _rpc(
     conf: Any, _url: str, ground: Ground, broker: Broker, oid: Callable[[], str]
 ) -> ResultStore:
-    expires = conf.result_expires
-    seconds = expires.total_seconds() if isinstance(expires, timedelta) else expires
     store: ResultStore = load("taskq.adapters.results.rpc:RpcStore")(
         broker,
         oid=oid,
         clock=ground.clock,
         persistent=bool(conf.result_persistent),
-        expires_s=None if seconds is None else float(seconds),
+        expires_s=_lifetime_s(conf),
     )
     return store
 
@@ -115,10 +114,85 @@ def _cache(
 ) -> ResultStore:
     if url == "cache":
         url = conf.cache_backend or "cache+memory://"
-    if not url.startswith("cache+memory"):
-        raise UnknownNameError("result_backend", url.partition("://")[0], ("cache+memory",))
-    store: ResultStore = load("taskq.adapters.results.cache:MemoryStore")(url, clock=ground.clock)
+    kind = url.partition("://")[0].removeprefix("cache+")
+    if kind == "memory":
+        store: ResultStore = load("taskq.adapters.results.cache:MemoryStore")(
+            url, clock=ground.clock
+        )
+        return store
+    if kind not in MEMCACHED:
+        known = [f"cache+{each}" for each in ("memory", *sorted(MEMCACHED))]
+        raise UnknownNameError("result_backend", url.partition("://")[0], known)
+    driver = _loaded("taskq.adapters.results.memcached:MemcachedValues", url, "memcached")
+    return _key_value(conf, ground, driver(url, conf.cache_backend_options or {}))
+
+
+def _file(
+    conf: Any, url: str, ground: Ground, _broker: Broker, _oid: Callable[[], str]
+) -> ResultStore:
+    driver = load("taskq.adapters.results.filesystem:FileValues")
+    return _key_value(conf, ground, driver(url))
+
+
+def _key_value(conf: Any, ground: Ground, driver: Any) -> ResultStore:
+    """Make the store that all kinds of keys and values share."""
+    options = conf.result_backend_transport_options or {}
+    store: ResultStore = load("taskq.adapters.results.keyvalue:KeyValueStore")(
+        driver,
+        clock=ground.clock,
+        packing=_packing(conf, ground),
+        prefix=options.get("global_keyprefix") or "",
+        expires_s=_lifetime_s(conf),
+    )
     return store
+
+
+def _database(
+    conf: Any, url: str, ground: Ground, _broker: Broker, _oid: Callable[[], str]
+) -> ResultStore:
+    if "://" not in url:
+        url = conf.database_url or ""
+    make = _loaded("taskq.adapters.results.database:DatabaseStore", url or "database", "sqlalchemy")
+    rows = load("taskq.adapters.results.database_rows:Rows")(ground.codec, conf.result_serializer)
+    store: ResultStore = make(
+        url.removeprefix("database+"),
+        clock=ground.clock,
+        rows=rows,
+        engine_options=_engine_options(conf),
+        engine_callback=conf.database_engine_callback,
+        short_lived=bool(conf.database_short_lived_sessions),
+        names=conf.database_table_names,
+        schemas=conf.database_table_schemas,
+        expires_s=_lifetime_s(conf),
+    )
+    return store
+
+
+def _engine_options(conf: Any) -> dict[str, Any]:
+    return dict(conf.database_engine_options or {})
+
+
+def _packing(conf: Any, ground: Ground) -> Any:
+    return load("taskq.adapters.results.packing:Packing")(
+        conf.result_compression, ground.codec, conf.taskq_max_body_bytes
+    )
+
+
+def _lifetime_s(conf: Any) -> float | None:
+    expires = conf.result_expires
+    seconds = expires.total_seconds() if isinstance(expires, timedelta) else expires
+    return float(seconds) if seconds else None
+
+
+def _loaded(path: str, url: str, extra: str) -> Any:
+    """Import an adapter whose library may be missing."""
+    try:
+        return load(path)
+    except ImportError as error:
+        raise ImproperlyConfigured(
+            f"result_backend: {url.partition('://')[0]}:// needs a library that is not installed:"
+            f" {error}; pip install 'taskq[{extra}]'"
+        ) from error
 
 
 def _disabled(*_: Any) -> ResultStore:
@@ -134,6 +208,9 @@ STORES: Final[Mapping[str, StoreMaker]] = MappingProxyType(
         "socket": _redis,
         "rpc": _rpc,
         "cache": _cache,
+        "file": _file,
+        "db": _database,
+        "database": _database,
         DISABLED: _disabled,
     }
 )

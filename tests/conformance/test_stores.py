@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import fakeredis
@@ -13,15 +14,21 @@ import pytest
 
 from taskq.adapters.broker.kombu import KombuBroker
 from taskq.adapters.broker.redis import RedisBroker
+from taskq.adapters.broker.serializers import KombuCodec
 from taskq.adapters.clock import SystemClock
 from taskq.adapters.randomness import SystemRandomness
 from taskq.adapters.results.cache import MemoryStore
+from taskq.adapters.results.database import DatabaseStore
+from taskq.adapters.results.database_rows import Rows
+from taskq.adapters.results.filesystem import FileValues
+from taskq.adapters.results.keyvalue import KeyValues, KeyValueStore
+from taskq.adapters.results.memcached import MemcachedValues
 from taskq.adapters.results.packing import Packing
 from taskq.adapters.results.redis import RedisStore
 from taskq.adapters.results.redis_beside import RedisStoreBesideBroker
 from taskq.adapters.results.rpc import RpcStore
 from taskq.ports import Broker, Clock, Place, Reading, ResultStore
-from taskq_testing.conformance.store import StoreSuite, StoreTraits
+from taskq_testing.conformance.store import LIFE_S, StoreSuite, StoreTraits
 from taskq_testing.sim.broker import BrokerModel, broker_end
 from taskq_testing.sim.clock import Time
 from taskq_testing.sim.hands import Hands
@@ -129,6 +136,75 @@ class TestRedisCompressedWithoutItsBroker(StoreSuite):
         rig = Rig(lambda: RedisStore("redis://fake:6379/0", clock=SystemClock(), **options))
         yield rig
         rig.close()
+
+
+# -- stores that are asked ------------------------------------------------------------------------
+
+ASKED = StoreTraits(chords=False, tells=False)
+SWEPT = replace(ASKED, expires=False, sweeps=True)
+
+
+def key_value_rig(make: Callable[[], KeyValues], traits: StoreTraits) -> Rig:
+    def store() -> ResultStore:
+        return KeyValueStore(make(), clock=SystemClock(), expires_s=LIFE_S)
+
+    return Rig(store, traits)
+
+
+class TestFilesystem(StoreSuite):
+    @pytest.fixture
+    def rig(self, tmp_path: Path) -> Iterator[Rig]:
+        rig = key_value_rig(lambda: FileValues(f"file://{tmp_path}"), SWEPT)
+        yield rig
+        rig.close()
+
+
+class TestFilesystemCompressed(StoreSuite):
+    @pytest.fixture
+    def rig(self, tmp_path: Path) -> Iterator[Rig]:
+        def make() -> ResultStore:
+            values = FileValues(f"file://{tmp_path}")
+            packing = Packing("gzip")
+            return KeyValueStore(values, clock=SystemClock(), packing=packing, expires_s=LIFE_S)
+
+        rig = Rig(make, SWEPT)
+        yield rig
+        rig.close()
+
+
+class TestMemcached(StoreSuite):
+    @pytest.fixture
+    def rig(self, memcached_url: str) -> Iterator[Rig]:
+        rig = key_value_rig(lambda: MemcachedValues(memcached_url), ASKED)
+        yield rig
+        rig.close()
+
+
+def database_rig(url: str) -> Rig:
+    def make() -> ResultStore:
+        rows = Rows(KombuCodec(), "json")
+        return DatabaseStore(url, clock=SystemClock(), rows=rows, expires_s=LIFE_S)
+
+    return Rig(make, replace(SWEPT, exact=False))
+
+
+class TestDatabaseOnSqlite(StoreSuite):
+    @pytest.fixture
+    def rig(self, tmp_path: Path) -> Iterator[Rig]:
+        rig = database_rig(f"db+sqlite:///{tmp_path}/results.db")
+        yield rig
+        rig.close()
+
+
+class TestDatabaseOnPostgres(StoreSuite):
+    @pytest.fixture
+    def rig(self, postgres_url: str) -> Iterator[Rig]:
+        rig = database_rig(f"db+{postgres_url}")
+        yield rig
+        rig.close()
+
+
+# -- stores that answer by message -----------------------------------------------------------------
 
 
 class Oids(threading.local):

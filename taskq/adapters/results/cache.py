@@ -14,7 +14,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from taskq.adapters.results.mailboxes import Mailboxes
 from taskq.ports import ChordPart, ChordProgress, Clock, ResultRecord
-from taskq.states import READY_STATES, precedence
+from taskq.states import is_less_final
 
 Value = TypeVar("Value")
 
@@ -113,7 +113,7 @@ class MemoryStore:
     def _put(self, record: ResultRecord) -> bool:
         self._shelf.sweep(self._now_s)
         known = self._get(record.task_id)
-        if known is not None and _less_final(record.state, known.state):
+        if known is not None and is_less_final(record.state, known.state):
             return False
         self._shelf.results[record.task_id] = Kept(record, self._until(record.expires_s))
         return True
@@ -226,8 +226,3 @@ class MemoryStore:
             del kept[key]
             return None
         return entry.value
-
-
-def _less_final(new: str, known: str) -> bool:
-    """A state that is final stays, unless what comes is at least as final."""
-    return known in READY_STATES and precedence(new) > precedence(known)

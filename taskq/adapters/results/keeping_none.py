@@ -1,7 +1,9 @@
-"""What stores have in common that can keep neither groups nor the counts of chords.
+"""What stores have in common that cannot count chords, or keep nothing at all.
 
-Inherited by the store that is none (``disabled``) and by the one that answers by message
-(``rpc``).  Each call says what was wanted to ``refuse``, which raises what tells how to get it.
+``CountsNoChords`` is inherited by every store whose server has no step that counts a member once
+and tells the last one; ``KeepsNoGroups`` by the store that is none (``disabled``) and by the one
+that answers by message (``rpc``).  Each call says what was wanted to ``refuse``, which raises what
+tells how to get it.
 """
 
 # ruff: noqa: ARG002 - the signatures are the port's
@@ -15,35 +17,18 @@ from typing import NoReturn
 from taskq.ports import ChordPart
 
 
-class KeepsNoGroups(ABC):
-    """The half of ``ports.ResultStore`` that is about groups and chords, refused."""
+class CountsNoChords(ABC):
+    """The part of ``ports.ResultStore`` that is about chords, refused."""
 
     @property
     def address(self) -> str | None:
         """None: it is at no place that a broker could share."""
         return None
 
-    @property
-    def key_prefix(self) -> str:
-        """There are no keys."""
-        return ""
-
     @staticmethod
     @abstractmethod
     def refuse(wanted: str) -> NoReturn:
         """Raise an error that says what to configure for it."""
-
-    def save_group(self, group_id: str, payload: bytes, expires_s: float | None) -> None:
-        """Refuse."""
-        self.refuse(f"saving the group {group_id}")
-
-    def load_group(self, group_id: str) -> bytes | None:
-        """Refuse."""
-        self.refuse(f"restoring the group {group_id}")
-
-    def forget_group(self, group_id: str) -> None:
-        """Refuse."""
-        self.refuse(f"forgetting the group {group_id}")
 
     @property
     def counts_chords(self) -> bool:
@@ -72,3 +57,24 @@ class KeepsNoGroups(ABC):
 
     def _refuse_chord(self, group_id: str) -> NoReturn:
         self.refuse(f"counting the chord {group_id}")
+
+
+class KeepsNoGroups(CountsNoChords):
+    """The half of ``ports.ResultStore`` that is about groups and chords, refused."""
+
+    @property
+    def key_prefix(self) -> str:
+        """There are no keys."""
+        return ""
+
+    def save_group(self, group_id: str, payload: bytes, expires_s: float | None) -> None:
+        """Refuse."""
+        self.refuse(f"saving the group {group_id}")
+
+    def load_group(self, group_id: str) -> bytes | None:
+        """Refuse."""
+        self.refuse(f"restoring the group {group_id}")
+
+    def forget_group(self, group_id: str) -> None:
+        """Refuse."""
+        self.refuse(f"forgetting the group {group_id}")

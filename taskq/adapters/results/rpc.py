@@ -35,7 +35,7 @@ from taskq.ports import (
     Settlement,
     Verdict,
 )
-from taskq.states import READY_STATES, precedence
+from taskq.states import is_less_final
 
 DEFAULT_EXPIRES_S: Final = 86_400.0
 # Results that came and that nobody has asked for yet: what one process keeps of them.
@@ -262,7 +262,7 @@ class RpcStore(KeepsNoGroups):
         with self._lock:
             for record in records:
                 known = self._kept.get(record.task_id)
-                if known is None or not _less_final(record.state, known.state):
+                if known is None or not is_less_final(record.state, known.state):
                     self._kept[record.task_id] = record
             while len(self._kept) > MAX_KEPT:
                 self._kept.popitem(last=False)
@@ -302,7 +302,3 @@ def record_of(delivery: Delivery) -> ResultRecord:
         content_type=message.content_type,
         content_encoding=message.content_encoding,
     )
-
-
-def _less_final(new: str, known: str) -> bool:
-    return known in READY_STATES and precedence(new) > precedence(known)
