@@ -12,6 +12,7 @@ from taskq.app import follow
 from taskq.app.context import Context
 from taskq.app.follow import Place
 from taskq.app.incoming import decode
+from taskq.canvas.failing import told_of_failure
 from taskq.canvas.signature import maybe_signature
 from taskq.errors import ChordError, DecodeError, EncodeError
 from taskq.ports import ChordPart, Job, Outgoing, SendsBodies
@@ -82,34 +83,30 @@ class Chording:
 
     def _failed(self, call: Call, place: Place, error: ChordError) -> tuple[Outgoing, ...]:
         """Store the failure of the body, tell the chord that it belongs to; return its errbacks."""
-        app, backend = self.app, self.app.backend
+        app = self.app
         body = maybe_signature(dict(place.body), app=app)
         text = f"{type(error).__name__}: {error}"
-        records = [
-            backend.record(task_id, error, states.FAILURE, text, reply_to=call.reply_to)
-            for task_id in follow.ids_of(body)
-        ]
+        records = follow.failures_of(app, [body], error, text, reply_to=call.reply_to)
         errbacks = self._errbacks(call, body, error)
         app.ports.store.store(records)
         self._tell_outer(call, follow.places_of(body), error)
         return errbacks
 
     def _errbacks(self, call: Call, body: Any, error: ChordError) -> tuple[Outgoing, ...]:
-        options = body.options
-        body_id = next(iter(follow.ids_of(body)), call.id)
-        errbacks = list(options.get("link_error") or ())
-        if body.subtask_type == "chain":
-            for step in body.tasks:
-                errbacks += [
-                    each for each in step.options.get("link_error") or () if each not in errbacks
-                ]
-        if not errbacks:
-            return ()
-        failed = replace(call, task=body.task, id=body_id, errbacks=errbacks)
-        request = Context(
-            id=body_id, task=body.task, root_id=call.root_id, parent_id=call.id, **_plain(options)
-        )
-        return follow.after_failure(self.app, failed, request, error, None)
+        """Tell each errback of the body once; return the messages of those that are sent."""
+        messages: list[Outgoing] = []
+        for task, errbacks in told_of_failure(body):
+            task_id = task.options.get("task_id") or call.id
+            failed = replace(call, task=task.task, id=task_id, errbacks=errbacks)
+            request = Context(
+                id=task_id,
+                task=task.task,
+                root_id=call.root_id,
+                parent_id=call.id,
+                **_plain(task.options),
+            )
+            messages += follow.after_failure(self.app, failed, request, error, None)
+        return tuple(messages)
 
     def _tell_outer(self, call: Call, outer: Sequence[Place], error: ChordError) -> None:
         """If the body is itself a member of a chord, that one has a failed member now."""

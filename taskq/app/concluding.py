@@ -76,13 +76,11 @@ class Concluding:
         if not embed or not any(embed.get(key) for key in ("errbacks", "chain", "chord")):
             return (), record, None
         call = incoming.call(job)
-        follow_ups: tuple[Outgoing, ...] = ()
-        if outcome.kind is not EndingKind.REJECTED:
-            follow_ups = follow.after_failure(app, call, request, error, outcome.traceback)
-        if record is not None:
-            rest = follow.failed_rest(app, call, error, outcome.traceback)
-            if rest:
-                app.ports.store.store(rest)
+        follow_ups = follow.after_failure(app, call, request, error, outcome.traceback)
+        # Also where its own result is not kept: who waits for the last step waits for that one.
+        rest = follow.failed_rest(app, call, error, outcome.traceback)
+        if rest:
+            app.ports.store.store(rest)
         places = follow.chord_places(call)
         part = follow.part_of_chord(app, places, call.id, states.FAILURE, error)
         return follow_ups, record, part
@@ -95,6 +93,15 @@ class Concluding:
             request.id, outcome.value, states.FAILURE, outcome.traceback, request
         )
         return record
+
+    def after_ignore(self, job: Job, incoming: Incoming, outcome: Outcome) -> Consequences:
+        """Leave the state alone; but a chord whose member says nothing would never end."""
+        if not incoming.has_followers:
+            return (), None, None
+        call = incoming.call(job)
+        places = follow.chord_places(call)
+        part = follow.part_of_chord(self.app, places, call.id, states.FAILURE, outcome.value)
+        return (), None, part
 
     # -- without a body ---------------------------------------------------------------------------
 

@@ -78,7 +78,7 @@ def _run(task: Any, request: Context, args: Any, kwargs: Any) -> Outcome:
             outcome = asyncio.run(run_task.call_async(plan, request, args, kwargs))
         else:
             outcome = run_task.call(plan, request, args, kwargs)
-        if isinstance(outcome.value, Replaced):
+        if isinstance(outcome.value, Replaced) and outcome.value.sig is not None:
             outcome = _replacement(outcome.value.sig)
         if outcome.state == states.SUCCESS:
             outcome = _stored_and_read(task, outcome)

@@ -27,10 +27,12 @@ __all__ = [
     "chord_message",
     "chord_places",
     "failed_rest",
+    "failures_of",
     "ids_of",
     "messages",
     "part_of_chord",
     "places_of",
+    "tasks_of",
 ]
 
 logger: Final = logging.getLogger("taskq.app.trace")
@@ -112,35 +114,60 @@ def failed_rest(
     app: Any, call: Call, error: BaseException, traceback: str | None
 ) -> list[ResultRecord]:
     """Return what is stored for the steps of the chain that will not come."""
-    ids = [task_id for sig in call.chain or () for task_id in ids_of(sig)]
+    return failures_of(app, call.chain or (), error, traceback, reply_to=call.reply_to)
+
+
+def failures_of(
+    app: Any,
+    signatures: Iterable[Any],
+    error: BaseException,
+    traceback: str | None,
+    *,
+    reply_to: str | None,
+) -> list[ResultRecord]:
+    """Return what is stored for tasks that will not come, as far as their results are kept."""
+    plain = (task for sig in signatures for task in tasks_of(sig))
+    ids = dict.fromkeys(task.options["task_id"] for task in plain if _is_kept(app, task))
     return [
-        app.backend.record(task_id, error, states.FAILURE, traceback, reply_to=call.reply_to)
-        for task_id in dict.fromkeys(ids)
+        app.backend.record(task_id, error, states.FAILURE, traceback, reply_to=reply_to)
+        for task_id in ids
     ]
+
+
+def _is_kept(app: Any, sig: Any) -> bool:
+    said = sig.options.get("ignore_result")
+    task = _task_of(app, sig) if said is None else None
+    return not (said or (task is not None and task.ignore_result))
 
 
 def ids_of(sig: Any) -> Iterator[str]:
     """Return the ids of the tasks that a signature stands for, and of those that follow it."""
+    for task in tasks_of(sig):
+        yield task.options["task_id"]
+
+
+def tasks_of(sig: Any) -> Iterator[Any]:
+    """Return the tasks with ids that a signature stands for, and those that follow it."""
     sig = maybe_signature(sig)
-    yield from _own_ids(sig)
+    yield from _own_tasks(sig)
     # The last step comes first.
     for each in reversed(sig.options.get("chain") or ()):
-        yield from ids_of(each)
+        yield from tasks_of(each)
 
 
-def _own_ids(sig: Any) -> Iterator[str]:
+def _own_tasks(sig: Any) -> Iterator[Any]:
     kind = sig.subtask_type
     if kind in ("chain", "group"):
         for each in sig.tasks:
-            yield from ids_of(each)
+            yield from tasks_of(each)
     elif kind == "chord":
         # A header is a group, or no more than the list of its members.
         for each in getattr(sig.tasks, "tasks", sig.tasks):
-            yield from ids_of(each)
+            yield from tasks_of(each)
         if sig.body is not None:
-            yield from ids_of(sig.body)
+            yield from tasks_of(sig.body)
     elif sig.options.get("task_id"):
-        yield sig.options["task_id"]
+        yield sig
 
 
 # -- chords --------------------------------------------------------------------------------------

@@ -17,7 +17,10 @@ __all__ = ["Replaced", "add_to_chord", "replace", "send_replacement"]
 
 
 class Replaced(Ignore):
-    """Another signature takes the place of this task; its state is left alone."""
+    """Another signature takes the place of this task; its state is left alone.
+
+    Where it is None, a task's own ``on_replace`` has sent it.
+    """
 
     def __init__(self, sig: Any) -> None:
         super().__init__("Replaced by new task")
@@ -35,7 +38,12 @@ def replace(task: Any, sig: Any) -> Any:
     sig = maybe_signature(sig, app=task.app).clone()
     if not request.is_eager:
         sig = _in_its_place(task, request, sig)
-    return task.on_replace(sig)
+    try:
+        return task.on_replace(sig)
+    except Replaced:
+        raise
+    except Ignore as by_itself:
+        raise Replaced(None) from by_itself
 
 
 def _in_its_place(task: Any, request: Any, sig: Any) -> Any:

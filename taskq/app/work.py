@@ -217,7 +217,10 @@ class Work:
         if kind is EndingKind.RETRIED:
             return self._after_retry(plan, request, outcome)
         if kind is EndingKind.REPLACED:
-            return follow.of_signature(self.app, outcome.value.sig), None, None
+            sig = outcome.value.sig
+            return () if sig is None else follow.of_signature(self.app, sig), None, None
+        if kind is EndingKind.IGNORED:
+            return self._concluding.after_ignore(job, incoming, outcome)
         return (), None, None
 
     def _after_success(

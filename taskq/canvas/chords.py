@@ -7,10 +7,10 @@ from typing import Any, Self, TypeVar
 
 from taskq.canvas.composite import Composite, add_links, leaves, link_results, take
 from taskq.canvas.groups import group
-from taskq.canvas.parts import Fixing, Item
+from taskq.canvas.parts import Fixing, Item, is_nothing
 from taskq.canvas.signature import Signature, maybe_signature
 from taskq.canvas.stamping import StampingVisitor, merged_stamps, with_stamps
-from taskq.canvas.steps import COMPOSITE, OpenChord, Unfolded
+from taskq.canvas.steps import COMPOSITE, OpenChord, Unfolded, is_chunks
 
 __all__ = ["chord"]
 
@@ -49,7 +49,7 @@ class chord(Composite[Any]):  # noqa: N801 - Celery's name
             {
                 "kwargs": dict(kwargs or {}),
                 "header": _as_header(header, app),
-                "body": maybe_signature(body, app=app, clone=True),
+                "body": _as_body(maybe_signature(body, app=app, clone=True)),
             },
             subtask_type="chord",
             app=app,
@@ -59,7 +59,7 @@ class chord(Composite[Any]):  # noqa: N801 - Celery's name
     def _adopt(self) -> None:
         self.kwargs.setdefault("kwargs", {})
         self.tasks = _as_header(self.kwargs.get("header") or (), self._app)
-        self.body = maybe_signature(self.kwargs.get("body"), app=self._app)
+        self.body = _as_body(maybe_signature(self.kwargs.get("body"), app=self._app))
 
     def __call__(self, body: Any = None, **options: Any) -> Any:
         """Send it, with another body if one is given."""
@@ -161,7 +161,7 @@ class chord(Composite[Any]):  # noqa: N801 - Celery's name
         given = {**self.kwargs["kwargs"], **(kwargs or {})}
         other = given.pop("body", None)
         if other is not None:
-            self.body = maybe_signature(other, app=self._app, clone=True)
+            self.body = _as_body(maybe_signature(other, app=self._app, clone=True))
         return self._header(), self.body, given
 
     def _ids(self, said: str | None) -> tuple[str, str | None]:
@@ -254,6 +254,13 @@ class chord(Composite[Any]):  # noqa: N801 - Celery's name
             return f"group({self._members()!r}) | {self.body!r}"
         shown: str = self.body.reprcall(self._members())
         return shown
+
+
+def _as_body(body: Any) -> Any:
+    """Say what a body is as a step: an empty chain is none, and chunks are a group."""
+    if is_nothing(body):
+        return None
+    return body.group() if body is not None and is_chunks(body) else body
 
 
 def _as_header(header: Any, app: Any) -> Any:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 from taskq.canvas.composite import Row, add_links, leaves, take
-from taskq.canvas.parts import Fixing
+from taskq.canvas.parts import Fixing, is_nothing
 from taskq.canvas.signature import Signature, maybe_signature
 from taskq.canvas.stamping import merged_stamps
 from taskq.canvas.steps import Operation, Unfolded
@@ -30,7 +30,11 @@ class group(Row[list[Any]]):  # noqa: N801 - Celery's name
     def __init__(self, *tasks: Any, app: Any = None, **options: Any) -> None:
         super().__init__(
             "celery.group",
-            kwargs={"tasks": [maybe_signature(m, app=app, clone=True) for m in _members(tasks)]},
+            kwargs={
+                "tasks": _something(
+                    maybe_signature(m, app=app, clone=True) for m in _members(tasks)
+                )
+            },
             subtask_type="group",
             app=app,
             **options,
@@ -44,7 +48,7 @@ class group(Row[list[Any]]):  # noqa: N801 - Celery's name
         return made
 
     def _adopt(self) -> None:
-        self.tasks = [maybe_signature(member, app=self._app) for member in self.tasks]
+        self.tasks = _something(maybe_signature(each, app=self._app) for each in self.tasks)
 
     def __call__(self, *partial_args: Any, **options: Any) -> Any:
         """Send it."""
@@ -159,6 +163,10 @@ class group(Row[list[Any]]):  # noqa: N801 - Celery's name
 
     def __repr__(self) -> str:
         return f"group({self.tasks!r})"
+
+
+def _something(members: Iterable[Any]) -> list[Any]:
+    return [member for member in members if not is_nothing(member)]
 
 
 def _members(tasks: tuple[Any, ...]) -> Any:

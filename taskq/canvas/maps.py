@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, ClassVar
 
-from taskq.canvas.composite import Composite, leaves
+from taskq.canvas.composite import Composite, add_links, leaves, take
 from taskq.canvas.groups import group
 from taskq.canvas.parts import task_name_from
 from taskq.canvas.signature import Signature, maybe_signature
@@ -19,7 +19,7 @@ __all__ = ["chunks", "xmap", "xstarmap"]
 class _basemap(Signature[list[Any]]):  # noqa: N801 - Celery's name
     """A task and its items, run by one worker one after the other."""
 
-    # Their data does not say which kind they are: read back, each is a call of a builtin task.
+    # Their data does not say which kind they are: read back, it is a call of a builtin task.
     _task_name: ClassVar[str]
     _star: ClassVar[str]
 
@@ -73,6 +73,9 @@ class chunks(Composite[list[Any]]):  # noqa: N801 - Celery's name
             **options,
         )
 
+    def _adopt(self) -> None:
+        self.kwargs["task"] = _as_signature(self.kwargs["task"], self._app)
+
     def __call__(self, **options: Any) -> Any:
         """Send it."""
         return self.apply_async(**options)
@@ -92,11 +95,15 @@ class chunks(Composite[list[Any]]):  # noqa: N801 - Celery's name
         """Make the group that it stands for."""
         task, items = self.kwargs["task"], iter(self.kwargs["it"])
         parts = _parts(items, self.kwargs["n"])
-        return group(
+        options = dict(self.options)
+        links = take(options, "link", "link_error")
+        made = group(
             [xstarmap(task, part, app=self._known_app()) for part in parts],
             app=self._known_app(),
-            options=self.options,
+            options=options,
         )
+        add_links(links, made)
+        return made
 
     def _come_apart(
         self,

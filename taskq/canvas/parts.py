@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
-__all__ = ["DEFAULTS", "Fixing", "Item", "Result", "listed", "task_name_from", "type_name"]
+__all__ = [
+    "DEFAULTS",
+    "Fixing",
+    "Item",
+    "Result",
+    "is_nothing",
+    "listed",
+    "task_name_from",
+    "type_name",
+]
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -85,6 +94,11 @@ DEFAULTS: Final[Mapping[str, Callable[[], Any]]] = {
     "subtask_type": lambda: None,
     "immutable": lambda: False,
 }
+
+
+def is_nothing(sig: Any) -> bool:
+    """Whether it is a chain without steps: it vanishes in whatever it stands in."""
+    return sig is not None and sig.subtask_type == "chain" and not sig.tasks
 
 
 def listed(value: Any) -> list[Any]:

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from taskq.canvas.parts import listed
 from taskq.canvas.signature import maybe_signature
-from taskq.canvas.steps import COMPOSITE, OpenChord, Operation, Step, Unfolded
+from taskq.canvas.steps import OpenChord, Operation, Step, Unfolded, is_composite
 from taskq.current import AppLike
 from taskq.errors import InvalidTaskError
 from taskq.protocol.message import PERSISTENT, Call
@@ -233,7 +233,7 @@ def _check_signature(call: Call, where: str, found: Any) -> None:
 def _follow_up(
     signature: Mapping[str, Any], args: tuple[Any, ...], options: Mapping[str, Any]
 ) -> Step:
-    if signature.get("subtask_type") in COMPOSITE:
+    if is_composite(signature):
         return Step(signature, args, {}, dict(options))
     merged: Unfolded = maybe_signature(dict(signature)).unfold(args, {}, **options)
     (step,) = merged.operations

@@ -26,7 +26,7 @@ from typing import (
 from taskq.canvas.joining import join
 from taskq.canvas.parts import DEFAULTS, Fixing, Item, Result, listed, task_name_from, type_name
 from taskq.canvas.stamping import StampingVisitor, merged_stamps, with_stamps
-from taskq.canvas.steps import Step, Unfolded, send
+from taskq.canvas.steps import Step, Unfolded, is_chunks, send
 from taskq.current import app_or_default
 from taskq.errors import InvalidTaskError
 from taskq.protocol.saferepr import safe_repr
@@ -123,7 +123,7 @@ class Signature(dict[str, Any], Generic[R]):
     @classmethod
     def from_dict(cls, d: Mapping[str, Any], app: Any = None) -> Signature[Any]:
         """Read the data of any kind of signature."""
-        kind = d.get("subtask_type")
+        kind = d.get("subtask_type") or ("chunks" if is_chunks(d) else None)
         if not kind:
             return Signature(dict(d), app=app)
         if kind not in cls.TYPES:

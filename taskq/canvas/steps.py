@@ -13,10 +13,33 @@ from typing import Any, Final, TypeAlias
 
 from taskq.current import AppLike
 
-__all__ = ["COMPOSITE", "OpenChord", "Operation", "Step", "Unfolded", "carry_out", "send"]
+__all__ = [
+    "COMPOSITE",
+    "OpenChord",
+    "Operation",
+    "Step",
+    "Unfolded",
+    "carry_out",
+    "is_chunks",
+    "is_composite",
+    "send",
+]
 
 # The kinds of signature that are no single message.
 COMPOSITE: Final = frozenset({"chain", "group", "chord"})
+
+# Data of this task stand for several messages, though no kind is said.
+_CHUNKS: Final = "celery.chunks"
+
+
+def is_chunks(data: Mapping[str, Any]) -> bool:
+    """Whether the data of a signature are those of chunks."""
+    return data.get("task") == _CHUNKS
+
+
+def is_composite(data: Mapping[str, Any]) -> bool:
+    """Whether the data of a signature stand for more than one message."""
+    return data.get("subtask_type") in COMPOSITE or is_chunks(data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +65,7 @@ class Step:
     @property
     def is_plain(self) -> bool:
         """Whether this is one message."""
-        return self.signature.get("subtask_type") not in COMPOSITE
+        return not is_composite(self.signature)
 
 
 @dataclass(frozen=True, slots=True)

@@ -791,8 +791,8 @@ def test_where_results_are_ignored_nothing_is_stored(app: LabApp, work: Work) ->
     assert (again.exchange, again.routing_key) == ("media", "m.a")
 
 
-def test_a_rejected_task_tells_no_errbacks(app: LabApp, work: Work) -> None:
-    """It may be delivered to somebody who can do it."""
+def test_a_rejected_task_tells_its_errbacks(app: LabApp, work: Work) -> None:
+    """It has failed, for all who wait for it."""
 
     @app.task(name="t")
     def t() -> None:
@@ -801,7 +801,8 @@ def test_a_rejected_task_tells_no_errbacks(app: LabApp, work: Work) -> None:
     embed = {"errbacks": [{"task": "told", "options": {}}]}
     ending = work(job(body=json.dumps([[], {}, embed]).encode()))
 
-    assert (ending.kind, ending.follow_ups) == (EndingKind.REJECTED, ())
+    assert ending.kind is EndingKind.REJECTED
+    assert [each.message.headers["task"] for each in ending.follow_ups] == ["told"]
 
 
 def test_what_runs_on_a_loop_answers_always(

@@ -1,0 +1,1 @@
+"""Drawn canvases, and what must come of them."""
