@@ -211,7 +211,11 @@ class Backend:
 
     def forget(self, task_id: str) -> None:
         """Delete what is stored for a task."""
-        self.store.forget([task_id])
+        self.forget_many([task_id])
+
+    def forget_many(self, task_ids: Sequence[str]) -> None:
+        """Delete what is stored for many tasks in one round trip."""
+        self.store.forget(task_ids)
 
     # -- keys, in stores of keys and values -------------------------------------------------------
 

@@ -10,25 +10,36 @@ from taskq.app.graph import DependencyGraph
 from taskq.app.result_base import ResultBase
 from taskq.errors import IncompleteStream
 
-__all__ = ["Related"]
+__all__ = ["Related", "parents", "tasks_before"]
+
+
+def parents(result: Any) -> Iterator[Any]:
+    """Return what stands before a result, the last one first."""
+    node = result.parent
+    while node is not None:
+        yield node
+        node = node.parent
+
+
+def tasks_before(result: Any) -> Iterator[Any]:
+    """Return the results of single tasks that stand before a result, the first one first."""
+    for node in reversed(list(parents(result))):
+        yield from _tasks_of(node)
+
+
+def _tasks_of(node: Any) -> Iterator[Any]:
+    members = getattr(node, "results", None)
+    if members is None:
+        yield node
+    else:
+        for member in members:
+            yield from _tasks_of(member)
 
 
 class Related(ResultBase):
     """The part of ``AsyncResult`` that walks from one result to others."""
 
     id: str
-
-    def _parents(self) -> Iterator[Any]:
-        node = self.parent
-        while node is not None:
-            yield node
-            node = node.parent
-
-    def _tasks_before(self) -> Iterator[Any]:
-        """Return the results of single tasks that stand before this one, the first one first."""
-        for node in reversed(list(self._parents())):
-            members = getattr(node, "results", None)
-            yield from (node,) if members is None else members
 
     def iterdeps(self, intermediate: bool = False) -> Iterator[tuple[Any, Any]]:
         """Walk over what the task sent, and what that sent, as pairs of parent and child."""
@@ -72,4 +83,4 @@ class Related(ResultBase):
 
     def as_list(self) -> list[str]:
         """Return its id and those before it."""
-        return [self.id, *(node.id for node in self._parents())]
+        return [self.id, *(node.id for node in parents(self))]

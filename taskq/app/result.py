@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 from taskq import current, errors, states
 from taskq.app.joining import assert_will_not_block
 from taskq.app.on_ready import OnReady
-from taskq.app.related import Related
+from taskq.app.related import Related, tasks_before
 from taskq.app.result_base import ResultBase, asking
 from taskq.app.waiting import wait_for
 
@@ -211,7 +211,7 @@ class AsyncResult(Related, Generic[R]):
         if disable_sync_subtasks:
             assert_will_not_block()
         if self._cache is None:
-            followed = tuple(self._tasks_before()) if propagate and follow_parents else ()
+            followed = tuple(tasks_before(self)) if propagate and follow_parents else ()
             wait_for(
                 self.app,
                 [self],

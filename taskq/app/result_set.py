@@ -3,16 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any, Final
 
-from taskq import current
+from taskq import current, states
+from taskq.app.eager_result import EagerResult
 from taskq.app.joining import assert_will_not_block
 from taskq.app.on_ready import OnReady
+from taskq.app.related import tasks_before
 from taskq.app.result import AsyncResult, result_from_tuple
 from taskq.app.result_base import ResultBase
-from taskq.app.waiting import wait_for
+from taskq.app.waiting import as_they_end, wait_for
 
 __all__ = ["GroupResult", "ResultSet"]
 
@@ -105,25 +106,45 @@ class ResultSet(ResultBase):
         """Where the results are kept."""
         return self.app.backend if self.app else self.results[0].backend
 
+    def _states(self) -> list[str | None]:
+        """Return the state of each member, read in one round trip; None where it is no task."""
+        members = [each if _is_handle(each) else None for each in self.results]
+        asked = {each.id: each for each in members if each is not None and each._cache is None}  # noqa: SLF001 - of this package
+        metas = (
+            dict(zip(asked, self.backend.get_many_metas(list(asked)), strict=True)) if asked else {}
+        )
+        found: list[str | None] = []
+        for each in members:
+            if each is not None and each._cache is None:  # noqa: SLF001 - of this package
+                found.append(each._maybe_set_cache(metas[each.id])["status"])  # noqa: SLF001 - of this package
+            else:
+                found.append(None if each is None else each.state)
+        return found
+
+    def _say(self, question: str, yes: Collection[str]) -> Iterator[bool]:
+        """Ask all members: those that are tasks at once, others one by one."""
+        for each, state in zip(self.results, self._states(), strict=True):
+            yield getattr(each, question)() if state is None else state in yes
+
     def successful(self) -> bool:
         """Whether all have returned."""
-        return all(each.successful() for each in self.results)
+        return all(self._say("successful", _SUCCESSFUL))
 
     def failed(self) -> bool:
         """Whether one has raised."""
-        return any(each.failed() for each in self.results)
+        return any(self._say("failed", _FAILED))
 
     def waiting(self) -> bool:
         """Whether one has not ended."""
-        return any(not each.ready() for each in self.results)
+        return not self.ready()
 
     def ready(self) -> bool:
         """Whether all have ended."""
-        return all(each.ready() for each in self.results)
+        return all(self._say("ready", states.READY_STATES))
 
     def completed_count(self) -> int:
         """How many have returned."""
-        return sum(bool(each.successful()) for each in self.results)
+        return sum(map(bool, self._say("successful", _SUCCESSFUL)))
 
     def maybe_throw(
         self, callback: Callable[[str, Any], Any] | None = None, propagate: bool = True
@@ -174,17 +195,17 @@ class ResultSet(ResultBase):
         """
         if disable_sync_subtasks:
             assert_will_not_block()
-        leaves = [each for each in self.results if isinstance(each, AsyncResult)]
-        open_leaves = [each for each in leaves if not (each.ignored or _is_over(each))]
-        if open_leaves:
+        leaves = [each for each in self._leaves() if not each.ignored]
+        before = _tasks_before([self, *leaves]) if propagate else []
+        if any(each._cache is None for each in leaves):  # noqa: SLF001 - of this package
             wait_for(
                 self.app,
-                open_leaves,
+                leaves,
                 timeout_s=timeout,
                 interval_s=interval if on_interval is not None else None,
                 on_message=on_message,
                 on_interval=on_interval,
-                raise_for=open_leaves if propagate else (),
+                raise_for=(*before, *leaves) if propagate else (),
             )
         values = []
         for each in self.results:
@@ -235,41 +256,59 @@ class ResultSet(ResultBase):
         on_interval: Callable[[], Any] | None = None,
     ) -> Iterator[tuple[str, Any]]:
         """Return pairs of id and meta, as they end."""
-        given: set[str] = set()
-        while len(given) < len({each.id for each in self.results}):
-            left = [each for each in self.results if each.id not in given]
-            wait_for(
-                self.app,
-                left,
-                timeout_s=timeout,
-                interval_s=interval if on_interval is not None else None,
-                on_message=on_message,
-                on_interval=on_interval,
-                is_enough=partial(_any_over, left),
-            )
-            for each in left:
-                if _is_over(each) and each.id not in given:
-                    given.add(each.id)
-                    yield each.id, each._get_task_meta()  # noqa: SLF001 - of this package
+        for each in as_they_end(
+            self.app,
+            self._leaves(),
+            timeout_s=timeout,
+            interval_s=interval if on_interval is not None else None,
+            on_message=on_message,
+            on_interval=on_interval,
+        ):
+            yield each.id, each._get_task_meta()  # noqa: SLF001 - of this package
+
+    def _leaves(self) -> list[Any]:
+        """Return the handles of all tasks in it, also of those in groups within it."""
+        found: list[Any] = []
+        for each in self.results:
+            if isinstance(each, ResultSet):
+                found.extend(each._leaves())  # noqa: SLF001 - the same class
+            elif _is_handle(each):
+                found.append(each)
+        return found
 
     # -- control ----------------------------------------------------------------------------------
 
     def forget(self) -> None:
-        """Delete what is stored for each."""
-        for each in self.results:
-            each.forget()
+        """Delete what is stored for each, and for those before them."""
+        kept: dict[str, None] = {}
+        for each in (*_tasks_before([self, *self._leaves()]), *self.results):
+            if isinstance(each, EagerResult) or not _is_handle(each):
+                each.forget()
+            else:
+                each._cache = None  # noqa: SLF001 - of this package
+                kept[each.id] = None
+        self.backend.forget_many(list(kept))
 
     def _addressed(self) -> list[str]:
         return [each.id for each in self.results]
 
 
-def _any_over(results: Iterable[Any]) -> bool:
-    return any(map(_is_over, results))
+_SUCCESSFUL: Final = frozenset({states.SUCCESS})
+_FAILED: Final = frozenset({states.FAILURE})
 
 
-def _is_over(result: Any) -> bool:
-    """Whether it is known here, without asking, that it has ended."""
-    return getattr(result, "_cache", None) is not None or not hasattr(result, "_maybe_set_cache")
+def _is_handle(result: Any) -> bool:
+    """Whether it stands for one task, and what is known of it can be kept."""
+    return isinstance(result, AsyncResult)
+
+
+def _tasks_before(results: Iterable[Any]) -> list[Any]:
+    """Return the tasks that stand before some results, each once."""
+    found: dict[str, Any] = {}
+    for each in results:
+        for task in tasks_before(each):
+            found.setdefault(task.id, task)
+    return list(found.values())
 
 
 class GroupResult(ResultSet):
@@ -311,12 +350,6 @@ class GroupResult(ResultSet):
         """Return what stands for it in a store or a message."""
         parent = self.parent.as_tuple() if self.parent is not None else None
         return (self.id, parent), [each.as_tuple() for each in self.results]
-
-    def forget(self) -> None:
-        """Delete what is stored for it and for those before it."""
-        super().forget()
-        if self.parent is not None:
-            self.parent.forget()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return self._kind, (self.id, self.results, self.parent)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Final, TypeAlias
 
 from taskq.adapters.broker.redis_link import ANY, Link, LinkPool
@@ -31,14 +32,28 @@ class Listening:
         self._link: Link | None = None
         self._heard: deque[Hint] = deque(maxlen=MOST_HINTS)
         self.keys: set[str] = set()
+        # What was waited for last.  Who waits for many comes again with each hint, and what is the
+        # same as before is not gone through again.
+        self._ids: tuple[str, ...] = ()
+        self._wanted: frozenset[str] = frozenset()
+        self._heard_of: AbstractSet[str] | None = None  # known to be among the keys
 
-    def wait(self, keys: Collection[str], timeout_s: float | None) -> list[Hint]:
+    def keys_for(self, prefix: str, task_ids: Sequence[str]) -> frozenset[str]:
+        """Return the keys of some tasks."""
+        if task_ids is not self._ids:
+            self._wanted = frozenset(keys_of(prefix, task_ids))
+            # A list may be another one the next time.
+            self._ids = task_ids if isinstance(task_ids, tuple) else ()
+        return self._wanted
+
+    def wait(self, keys: AbstractSet[str], timeout_s: float | None) -> list[Hint]:
         """Return what was heard of these keys, at once if one of them is new, else in time."""
         patience_s = LOOK_EVERY_S if timeout_s is None else min(timeout_s, LOOK_EVERY_S)
         try:
-            if self._link is None or not self.keys.issuperset(keys):
+            if self._link is None or not (keys is self._heard_of or self.keys.issuperset(keys)):
                 self._subscribe(keys)
                 return self._take(keys)
+            self._heard_of = keys
             return self._listen(self._link, keys, patience_s)
         except ANY:
             self.close()
@@ -50,6 +65,7 @@ class Listening:
         """Nobody waits for these any more."""
         gone = self.keys.intersection(keys)
         self.keys -= gone
+        self._heard_of = None
         if self._link is None or not gone:
             return
         try:
@@ -62,6 +78,7 @@ class Listening:
         if self._link is not None:
             self._link.close()
         self._link = None
+        self._heard_of = None
         self.keys.clear()
 
     def _subscribe(self, keys: Collection[str]) -> None:
@@ -78,7 +95,7 @@ class Listening:
                 awaited.discard(reply[1].decode())
         self.keys.update(new)
 
-    def _listen(self, link: Link, keys: Collection[str], patience_s: float) -> list[Hint]:
+    def _listen(self, link: Link, keys: AbstractSet[str], patience_s: float) -> list[Hint]:
         deadline_s = self._clock.read().elapsed_s + patience_s
         while True:
             while link.readable():
@@ -96,12 +113,11 @@ class Listening:
         if isinstance(reply, list) and reply and reply[0] == b"message":
             self._heard.append((reply[1].decode(), reply[2]))
 
-    def _take(self, keys: Collection[str]) -> list[Hint]:
+    def _take(self, keys: AbstractSet[str]) -> list[Hint]:
         if not self._heard:
             return []
-        wanted = set(keys)
-        taken = [hint for hint in self._heard if hint[0] in wanted]
-        kept = [hint for hint in self._heard if hint[0] in self.keys - wanted]
+        taken = [hint for hint in self._heard if hint[0] in keys]
+        kept = [hint for hint in self._heard if hint[0] in self.keys and hint[0] not in keys]
         self._heard.clear()
         self._heard.extend(kept)
         return taken
