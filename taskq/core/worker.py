@@ -37,6 +37,7 @@ from taskq.core.inputs import (
     PoolSized,
     RateLimited,
     Revoked,
+    Stop,
     StopAsked,
     TimeLimited,
     Woke,
@@ -179,6 +180,11 @@ class WorkerCore:
     def processed(self) -> int:
         """How many have ended here."""
         return self._endings.processed
+
+    @property
+    def stopping(self) -> Stop | None:
+        """How it is about to end; None: it is not."""
+        return self._house.stopping
 
     @property
     def events(self) -> bool:

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from taskq import signals
 from taskq.app.app import App
@@ -25,6 +25,7 @@ from taskq.app.work import Work
 from taskq.core.effects import Level, Say
 from taskq.core.inputs import Input, Revoked, Stop, StopAsked
 from taskq.core.options import WorkerOptions
+from taskq.core.traits import TaskTraits
 from taskq.core.worker import WorkerCore
 from taskq.errors import OperationalError
 from taskq.ports import Intake, Pool, Revocation
@@ -65,6 +66,19 @@ class WorkerPlan:
     state_file: str | None = None  # keeps revocations between two lives
 
 
+# Told how a child begins, it makes the pool.
+MakePool: TypeAlias = Callable[[Callable[[int], None]], Pool]
+
+
+class Parts(NamedTuple):
+    """What a worker's ``Drive`` is made of."""
+
+    intake: Intake
+    pool: Pool
+    work: Work
+    traits: Callable[[str], TaskTraits | None]
+
+
 class Worker:
     """One worker process: the parent of its pool."""
 
@@ -73,7 +87,7 @@ class Worker:
         app: App,
         plan: WorkerPlan,
         *,
-        make_pool: Callable[[Callable[[int], None]], Pool],
+        make_pool: MakePool,
     ) -> None:
         self.app, self.plan = app, plan
         presence = plan.presence
@@ -91,6 +105,7 @@ class Worker:
         self._state_file = None if plan.state_file is None else StateFile(plan.state_file)
         self._intake: Intake | None = None
         self._drive: Drive | None = None
+        self.monitors: EventSender | None = None  # once it runs
         self._waiter = Waiter()
 
     # -- what others call ----------------------------------------------------------------------
@@ -109,12 +124,15 @@ class Worker:
 
     def _work(self) -> int:
         signals.worker_init.send(sender=self)
+        self.when_it_begins()
         intake = self._connect()
         if intake is None:
+            self.when_it_ends()
             return 1
-        self._intake = intake
         self._pool = self._make_pool(self._begin_child)
-        self._drive = self._make_drive(intake)
+        self._drive, self._intake = self._make_drive(intake)
+        intake = self._intake
+        self.when_there_are_slots()
         for asked in self._asked_before:
             self._drive.ask(asked)
         try:
@@ -127,27 +145,59 @@ class Worker:
         self._waiter.close()
         self.app.log.begin_child(self.hostname, index)
 
-    def _make_drive(self, intake: Intake) -> Drive:
+    def _make_drive(self, connected: Intake) -> tuple[Drive, Intake]:
         work = Work(self.app, self.hostname)
+        parts = self.fit(Parts(connected, self._pool, work, self.app.traits))
+        self.monitors = EventSender(self.app, self.hostname)
         performer = Performer(
             broker=self.app.ports.broker,
-            intake=intake,
-            pool=self._pool,
+            intake=parts.intake,
+            pool=parts.pool,
             store=self.app.ports.store,
-            work=work,
-            monitors=EventSender(self.app, self.hostname),
+            work=parts.work,
+            monitors=self.monitors,
             say=partial(say, self._log),
         )
-        self._pool.start(self.concurrency, work)
-        return Drive(
+        parts.pool.start(self.concurrency, parts.work)
+        drive = Drive(
             self.app,
-            core=WorkerCore(self.plan.options, self.app.traits),
+            core=WorkerCore(self.plan.options, parts.traits),
             performer=performer,
-            intake=intake,
-            pool=self._pool,
+            intake=parts.intake,
+            pool=parts.pool,
             clock=self.app.ports.clock,
             presence=self.plan.presence,
         )
+        return drive, parts.intake
+
+    # -- moments, for who hangs something onto a worker (``taskq.worker``) ------------------------
+
+    def fit(self, parts: Parts) -> Parts:
+        """Put something around what it is made of."""
+        return parts
+
+    def when_it_begins(self) -> None:
+        """Before there is a broker."""
+
+    def when_there_are_slots(self) -> None:
+        """The pool has been started."""
+
+    def when_connected(self) -> None:
+        """The broker is there (again), and it takes messages."""
+
+    def when_disconnected(self) -> None:
+        """The broker is lost."""
+
+    def when_turned(self) -> None:
+        """After each turn of the loop."""
+
+    def when_it_ends(self) -> None:
+        """Nothing runs any more."""
+
+    @property
+    def patience_s(self) -> float:
+        """How long the loop may sleep when it waits for nothing."""
+        return IDLE_S
 
     def stop(self, how: Stop = Stop.WARM, *, exit_code: int = 0, signal_name: str = "") -> None:
         """Ask the worker to end; may be called from a signal handler or another thread."""
@@ -177,10 +227,13 @@ class Worker:
         assert drive is not None
         self._remember(drive)
         self._do(intake, drive.connected)
+        if not self._gave_up_on_broker:
+            self.when_connected()
         self._announce_ready()
         while drive.exit_code is None and not self._gave_up_on_broker:
             readable = self._waiter.wait(self._patience(drive), drive.watched)
             self._do(intake, partial(drive.turn, readable))
+            self.when_turned()
             self._keep_state(drive)
         return drive.exit_code or int(self._gave_up_on_broker)
 
@@ -192,7 +245,7 @@ class Worker:
             self._recover(intake, error)
 
     def _patience(self, drive: Drive) -> float:
-        waits = [IDLE_S]
+        waits = [self.patience_s]
         if drive.wake_at_s is not None:
             waits.append(drive.wake_at_s - self.app.ports.clock.read().elapsed_s)
         if drive.poll_s is not None:
@@ -245,6 +298,7 @@ class Worker:
     def _recover(self, intake: Intake, error: OperationalError) -> None:
         """The broker (or the store) is lost: get it back, then go on where it broke off."""
         self._say(Level.ERROR, "broker lost", error=str(error))
+        self.when_disconnected()
         assert self._drive is not None
         attempt = 0
         while True:
@@ -259,6 +313,7 @@ class Worker:
                     return
                 self._pause_after(attempt, again)
             else:
+                self.when_connected()
                 return
 
     def _give_up(self, error: OperationalError) -> None:
@@ -291,6 +346,7 @@ class Worker:
 
     def _close(self, intake: Intake) -> None:
         assert self._drive is not None
+        self.when_it_ends()
         signals.worker_shutdown.send(sender=self)
         self._keep_state(self._drive, at_once=True)
         self._drive.close()

@@ -16,11 +16,12 @@ from taskq.adapters.randomness import SystemRandomness
 from taskq.app.app import App
 from taskq.app.configuring import CONFIG_VARIABLES
 from taskq.ports import Place, Ports
-from taskq.runtime.worker import Worker
+from taskq.runtime.worker import MakePool, WorkerPlan
 from taskq.wiring.brokers import Ground, broker_urls, make_broker
 from taskq.wiring.loading import load
 from taskq.wiring.stores import make_store
-from taskq.wiring.workers import make_worker
+from taskq.wiring.workers import plan_worker
+from taskq.worker import WorkController
 
 
 class TaskQ(App):
@@ -51,9 +52,13 @@ class TaskQ(App):
         traits = self.traits(name)
         return traits is not None and traits.acks_late
 
-    def Worker(self, **told: Any) -> Worker:  # noqa: N802 - Celery's name
+    def plan_worker(self, **told: Any) -> tuple[WorkerPlan, MakePool]:
+        """Work out what a worker is told, by settings and by its maker."""
+        return plan_worker(self, told)
+
+    def Worker(self, **told: Any) -> WorkController:  # noqa: N802 - Celery's name
         """Make a worker of this app; ``start()`` works until it is told to stop."""
-        return make_worker(self, **told)
+        return WorkController(self, **told)
 
     WorkController = Worker
 

@@ -1,4 +1,4 @@
-"""Settings and words of the command line -> a worker."""
+"""Settings and words of the command line -> the plan of a worker."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from taskq.app.log import mlevel
 from taskq.core.options import WorkerOptions
 from taskq.errors import ImproperlyConfigured
 from taskq.runtime.machine import ThisMachine
-from taskq.runtime.worker import Reconnecting, Worker, WorkerPlan
+from taskq.runtime.worker import MakePool, Reconnecting, WorkerPlan
 from taskq.wiring.nodenames import node_name
 from taskq.wiring.pools import find_pool, pool_maker
 
@@ -42,8 +42,8 @@ class Beginning(NamedTuple):
     hostname: str
 
 
-def make_worker(app: App, **told: Any) -> Worker:
-    """Make the worker that ``app.Worker(...)`` and the command line ask for."""
+def plan_worker(app: App, told: Mapping[str, Any]) -> tuple[WorkerPlan, MakePool]:
+    """Work out what ``app.Worker(...)`` and the command line ask for."""
     conf = app.conf
     told = {name: value for name, value in told.items() if value is not None}
     _refuse_what_is_not_there(told)
@@ -77,8 +77,7 @@ def make_worker(app: App, **told: Any) -> Worker:
         blocks=row.single,
         state_file=told.get("statedb") or conf.worker_state_db,
     )
-    make_pool = pool_maker(row, clock=app.ports.clock, conf=conf, told=told, tasks=app.tasks)
-    return Worker(app, plan, make_pool=make_pool)
+    return plan, pool_maker(row, clock=app.ports.clock, conf=conf, told=told, tasks=app.tasks)
 
 
 def _refuse_what_is_not_there(told: Mapping[str, Any]) -> None:

@@ -16,7 +16,7 @@ from taskq.errors import ImproperlyConfigured
 from taskq.wiring.loading import UnknownNameError
 from taskq.wiring.nodenames import node_name
 from taskq.wiring.pools import find_pool, pool_maker
-from taskq.wiring.workers import make_worker
+from taskq.worker import WorkController
 
 
 def app_with(**settings: Any) -> TaskQ:
@@ -105,12 +105,12 @@ def test_an_option_that_is_not_there_yet_is_refused(option: str) -> None:
     name = option.replace("_", "-")
 
     with pytest.raises(ImproperlyConfigured, match=f"--{name} is not there yet"):
-        make_worker(app, **{option: "x"})
+        WorkController(app, **{option: "x"})
 
 
 def test_bounds_of_autoscaling_that_are_none_are_refused() -> None:
     with pytest.raises(ImproperlyConfigured, match=r"--autoscale 'many'.*as in 10,3"):
-        make_worker(app_with(broker_url="memory://"), autoscale="many")
+        WorkController(app_with(broker_url="memory://"), autoscale="many")
 
 
 def test_a_node_without_a_host_gets_this_one() -> None:
@@ -126,7 +126,7 @@ def test_limits_that_no_pool_keeps_are_said_when_the_worker_starts(
     """Of the worker, and of a task."""
     app = app_with(broker_url="memory://")
     app.task(lambda: None, name="slow", time_limit=3)
-    worker = make_worker(app, pool="solo")
+    worker = WorkController(app, pool="solo")
     worker.stop()
 
     assert worker.start() == 0

@@ -1,0 +1,166 @@
+"""What takes the messages of a worker, as programs know it."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, ClassVar
+
+from taskq.app.control.commands.queues import add_consumer, cancel_consumer
+from taskq.errors import OperationalError
+from taskq.worker.blueprint import Blueprint as Steps
+from taskq.worker.consumer.views import EventsView, Prefetch
+
+__all__ = ["Consumer"]
+
+
+class Consumer:
+    """``worker.consumer``, and what steps of the consumer are given.
+
+    ``connection`` is kombu's, for those steps: it is there while a program has any.
+    """
+
+    Blueprint: ClassVar[type[Steps]] = Steps
+    init_callback: Any = None
+    broker_connection_retry_attempt = 0
+    first_connection_attempt = True
+
+    def __init__(self, controller: Any) -> None:
+        self.controller, self.app = controller, controller.app
+        self.hostname: str = controller.hostname
+        self.pid = os.getpid()
+        self.steps: list[Any] = []
+        self.connection: Any = None
+        self.restart_count = 0
+        self.event_dispatcher = EventsView(controller)
+        self.qos = Prefetch(controller)
+
+    @property
+    def blueprint(self) -> Steps:
+        """The steps of the consumer."""
+        blueprint: Steps = self.controller.moments.consumer
+        return blueprint
+
+    @property
+    def pool(self) -> Any:
+        """What runs tasks."""
+        return self.controller.pool
+
+    @property
+    def timer(self) -> Any:
+        """Calls that are to be made later, in the thread of the loop."""
+        return self.controller.timer
+
+    @property
+    def prefetch_multiplier(self) -> int:
+        """Messages taken ahead for each slot."""
+        multiplier: int = self.controller.plan.options.prefetch_multiplier
+        return multiplier
+
+    @property
+    def initial_prefetch_count(self) -> int:
+        """How many messages may be open at first."""
+        count: int = self.prefetch_multiplier * self.controller.concurrency
+        return count
+
+    @property
+    def max_prefetch_count(self) -> int:
+        """How many messages may be open at most; 0 means any number."""
+        return self.prefetch_multiplier * int(self.pool.num_processes)
+
+    @property
+    def disable_rate_limits(self) -> bool:
+        """Whether rate limits have no effect."""
+        return not self.controller.plan.options.rate_limits
+
+    @property
+    def conninfo(self) -> Any:
+        """A connection that says where the broker is; it is not open."""
+        return self.app.connection_for_read()
+
+    @property
+    def connection_errors(self) -> tuple[type[BaseException], ...]:
+        """What is raised when the connection is lost."""
+        own = () if self.connection is None else self.connection.connection_errors
+        return (*own, OperationalError)
+
+    @property
+    def channel_errors(self) -> tuple[type[BaseException], ...]:
+        """What is raised when a channel is."""
+        return () if self.connection is None else tuple(self.connection.channel_errors)
+
+    @property
+    def strategies(self) -> Any:
+        """What handles messages of tasks that have a strategy or a request of their own."""
+        diversion = self.controller.diversion
+        return {} if diversion is None else diversion.handlers
+
+    # -- doing -------------------------------------------------------------------------------------
+
+    def connect(self) -> Any:
+        """Return a new connection to the broker."""
+        return self.connection_for_read()
+
+    def connection_for_read(self, heartbeat: float | None = None) -> Any:
+        """Return a new connection to where workers read from; it is open."""
+        return self.ensure_connected(self.app.connection_for_read(heartbeat=heartbeat))
+
+    def connection_for_write(self, url: str | None = None, heartbeat: float | None = None) -> Any:
+        """Return a new connection to where clients publish; it is open."""
+        return self.ensure_connected(self.app.connection_for_write(url, heartbeat=heartbeat))
+
+    def ensure_connected(self, conn: Any) -> Any:
+        """Open a connection, as patiently as the settings say."""
+        conf = self.app.conf
+        tries = conf.broker_connection_max_retries if conf.broker_connection_retry else 1
+        conn.ensure_connection(max_retries=tries)
+        return conn
+
+    def add_task_queue(
+        self,
+        queue: str,
+        exchange: str | None = None,
+        exchange_type: str | None = None,
+        routing_key: str | None = None,
+        **options: Any,
+    ) -> None:
+        """Take from one more queue."""
+        add_consumer(self._running, queue, exchange, exchange_type, routing_key, **options)
+
+    def cancel_task_queue(self, queue: Any) -> None:
+        """Take no more from a queue."""
+        cancel_consumer(self._running, getattr(queue, "name", queue))
+
+    @property
+    def _running(self) -> Any:
+        state = self.controller.command_state
+        if state is None:
+            raise RuntimeError("the worker does not run; use the signal worker_ready")
+        return state
+
+    def on_task_request(self, req: Any) -> None:
+        """Let the worker go on with a request."""
+        req.execute_using_pool(self.pool)
+
+    def update_strategies(self) -> None:
+        """Make the handlers of messages anew."""
+        if self.controller.diversion is not None:
+            self.controller.diversion.forget_handlers()
+
+    def call_soon(self, p: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call something in the thread of the loop, soon; may be called from anywhere."""
+        self.timer.call_after(0.0, p, args, kwargs)
+        return p
+
+    def start(self) -> None:
+        """The worker starts it."""
+
+    def stop(self) -> None:
+        """Ask the worker to end warmly."""
+        self.controller.stop()
+
+    def shutdown(self) -> None:
+        """Ask the worker to end warmly."""
+        self.controller.stop()
+
+    def __repr__(self) -> str:
+        return f"<Consumer: {self.hostname} ({self.blueprint.human_state()})>"
