@@ -18,6 +18,7 @@ __all__ = [
     "BrokerLostError",
     "CDeprecationWarning",
     "CPendingDeprecationWarning",
+    "ChainRestLost",
     "ChordError",
     "ContentDisallowed",
     "DecodeError",
@@ -38,6 +39,7 @@ __all__ = [
     "Reject",
     "RemoteError",
     "Retry",
+    "SchedulingError",
     "SecurityError",
     "SecurityWarning",
     "SoftTimeLimitExceeded",
@@ -166,6 +168,21 @@ class TaskError(TaskqError):
 
 class AlreadyRegistered(TaskError):
     """A task of that name exists already."""
+
+
+class ChainRestLost(TaskError):
+    """The steps that a chain goes on with were kept in a result store, and are gone."""
+
+    def __init__(self, rest: str, window: int, store: str) -> None:
+        super().__init__(rest, window, store)
+        self.rest, self.window, self.store = rest, window, store
+
+    def __str__(self) -> str:
+        return (
+            f"the rest of the chain that task {self.rest} stands in (window {self.window}) is not "
+            f"in {self.store}: it was deleted, or this worker has another result_backend; "
+            "with taskq_chain_window=0 chains travel as a whole"
+        )
 
 
 class ChordError(TaskError):
@@ -359,6 +376,21 @@ class WorkerShutdown(SystemExit):
 
 class WorkerTerminate(SystemExit):
     """Raised to stop a worker at once."""
+
+
+class SchedulingError(TaskqError):
+    """An entry of a schedule could not be sent."""
+
+    def __init__(
+        self, entry: str, task: str | None = None, why: BaseException | None = None
+    ) -> None:
+        super().__init__(entry, task, why)
+        self.entry, self.task, self.why = entry, task, why
+
+    def __str__(self) -> str:
+        if self.why is None:
+            return str(self.entry)
+        return f"cannot send entry {self.entry} ({self.task}): {self.why}"
 
 
 class LockFailed(TaskqError):

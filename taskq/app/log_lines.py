@@ -86,6 +86,28 @@ LINES: Final[Mapping[str, str]] = MappingProxyType(
         "cold shutdown": "Shutting down now: %(running)s running tasks are ended or given back",
         "immediate shutdown": "Leaving at once: %(running)s running tasks are left to others",
         "pool resized": "The pool is to have %(size)s slots",
+        # beat
+        "entry not sent": (
+            "Message Error: entry %(name)s (%(task)s) could not be sent: %(error)s; it is tried"
+            " again in %(pause_s)s s"
+        ),
+        "entry not asked": (
+            "Entry %(name)s could not say when it is due: %(error)s; it is asked again in"
+            " %(pause_s)s s"
+        ),
+        "clock set": "The clock was set by %(by_s)s s; every entry is looked at anew",
+        "runs in doubt": (
+            "It is not known whether these were sent when beat ended without warning, so they are"
+            " not sent again: %(names)s"
+        ),
+        "schedule set aside": (
+            "%(path)s is no schedule file of taskq (%(reason)s); it is kept as %(kept)s, and last"
+            " runs are counted from now"
+        ),
+        "schedule not saved": (
+            "Cannot write the schedule file %(path)s: %(error)s; a restart may send again what was"
+            " sent since it was last written"
+        ),
     }
 )
 

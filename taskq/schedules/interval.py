@@ -87,10 +87,10 @@ class schedule(BaseSchedule):  # noqa: N801 - Celery's name
         return type(self), (self.run_every, self.relative, self.nowfun)
 
 
-def maybe_schedule(
-    s: float | timedelta | BaseSchedule, relative: bool = False, app: Any = None
-) -> BaseSchedule:
-    """Return a schedule for a number of seconds or a timedelta; a schedule as it is."""
+def maybe_schedule(s: Any, relative: bool = False, app: Any = None) -> Any:
+    """Return a schedule for a number of seconds or a timedelta; a schedule, or None, as it is."""
+    if s is None:
+        return None
     if isinstance(s, int | float | timedelta):
         return schedule(s, relative, app=app)
     if not (hasattr(s, "is_due") and hasattr(s, "remaining_estimate")):

@@ -1,0 +1,142 @@
+"""Beat in this process, or beside a worker.
+
+Owned here: waiting for time or a nudge, the process that a worker keeps for its beat.  Not owned:
+what is done (``app.beat``), what a signal of the operating system means to the program
+(``wiring.beat``).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Collection
+from contextlib import suppress
+from functools import cached_property
+from typing import Any, ClassVar, Final, NoReturn
+
+from taskq.adapters.schedule_file import ScheduleFile
+from taskq.app.beat import PersistentScheduler as KeepingScheduler
+from taskq.app.beat import Service as AnyService
+from taskq.app.log import get_logger
+from taskq.runtime.process import signals_to
+from taskq.runtime.waiter import Waiter
+
+__all__ = ["BeatProcess", "BeatThread", "EmbeddedService", "PersistentScheduler", "Service"]
+
+# What a worker's beat leaves with when it could not go on.
+FAILED: Final = 1
+
+
+class PersistentScheduler(KeepingScheduler):
+    """Remembers last runs over restarts, in a file."""
+
+    persistence: ClassVar[Any] = ScheduleFile
+
+
+class Service(AnyService):
+    """Beat as one process runs it: waits for time, or for ``stop``."""
+
+    # Where something becomes readable when the one for whom it works is gone.
+    watched: Collection[int] = ()
+
+    def stop(self, wait: bool = False) -> None:
+        """Ask it to end; may be called from a signal handler or another thread."""
+        self._is_shutdown.set()
+        self._waiter.nudge()
+        super().stop(wait)
+
+    def start(self, embedded_process: bool = False) -> None:
+        """Send what is due until somebody stops it."""
+        try:
+            super().start(embedded_process)
+        finally:
+            self._waiter.close()
+
+    def _rest(self, seconds: float) -> None:
+        if self._waiter.wait(seconds, self.watched):
+            self._is_shutdown.set()
+
+    @cached_property
+    def _waiter(self) -> Waiter:
+        return Waiter()
+
+
+class BeatProcess:
+    """Beat in a child of this process; it ends with its parent, however that ends."""
+
+    def __init__(self, app: Any, **options: Any) -> None:
+        self._app, self._options = app, options
+        self.pid: int | None = None
+        self._lives: int | None = None  # the end of a pipe whose closing is the parent's death
+
+    def start(self) -> None:
+        """Begin.  Call it before there are threads and connections."""
+        reads, self._lives = os.pipe()
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()  # else both processes would write it
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.close(self._lives)
+            self._live(reads)
+        os.close(reads)
+
+    def stop(self) -> None:
+        """Let it write its file, and wait for its end."""
+        if self.pid is None:
+            return
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGTERM)
+        with suppress(ChildProcessError):  # somebody else has seen its end
+            os.waitpid(self.pid, 0)
+        self.pid = None
+        if self._lives is not None:
+            os.close(self._lives)
+            self._lives = None
+
+    def _live(self, parent: int) -> NoReturn:
+        code = FAILED
+        try:
+            self._app.leave_ports_to_parent()
+            service = Service(self._app, **self._options)
+            service.watched = (parent,)
+            with signals_to({signal.SIGTERM: service.stop, signal.SIGINT: service.stop}):
+                service.start(embedded_process=True)
+            code = 0
+        except Exception as error:  # noqa: BLE001 - the process ends; its code says it
+            get_logger("taskq.beat").critical("beat ends: %s: %s", type(error).__name__, error)
+            get_logger("taskq.beat").debug("beat ends", exc_info=True)
+        except BaseException:  # noqa: BLE001 - as above
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            # Not sys.exit: what the parent registered with atexit is the parent's.
+            os._exit(code)
+
+
+class BeatThread(threading.Thread):  # noqa: TID251 - it runs a whole service
+    """Beat in a thread of this process."""
+
+    def __init__(self, app: Any, **options: Any) -> None:
+        super().__init__(name="Beat", daemon=True)
+        self.service = Service(app, **options)
+
+    def run(self) -> None:
+        """Work until it is stopped."""
+        self.service.start()
+
+    def stop(self) -> None:
+        """End, and wait for the end."""
+        self.service.stop(wait=True)
+
+
+def EmbeddedService(  # noqa: N802 - Celery's name
+    app: Any, max_interval: float | None = None, **kwargs: Any
+) -> BeatProcess | BeatThread:
+    """Return a beat to ``start`` and ``stop`` beside something else; ``thread=True`` or a process."""
+    in_thread = kwargs.pop("thread", False)
+    kind = BeatThread if in_thread else BeatProcess
+    return kind(app, max_interval=max_interval, **kwargs)
