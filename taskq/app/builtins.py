@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from taskq.app.replacing import Replaced
+from taskq.app.rests import continuation
 from taskq.app.result import result_from_tuple
 from taskq.app.result_set import GroupResult
 from taskq.app.tasking import Tasking
@@ -17,7 +19,9 @@ from taskq.canvas.primitives import chain as make_chain
 from taskq.canvas.primitives import chord as make_chord
 from taskq.canvas.primitives import chunks as make_chunks
 from taskq.canvas.primitives import group as make_group
+from taskq.canvas.rests import REST_TASK
 from taskq.canvas.signature import maybe_signature
+from taskq.errors import OperationalError
 
 __all__ = [
     "add_accumulate_task",
@@ -28,9 +32,13 @@ __all__ = [
     "add_chunk_task",
     "add_group_task",
     "add_map_task",
+    "add_rest_task",
     "add_starmap_task",
     "add_unlock_chord_task",
 ]
+
+# Between two attempts to read the rest of a chain.
+LONGEST_PAUSE_S: Final = 60
 
 
 def add_builtin_tasks(app: Tasking) -> None:
@@ -129,6 +137,29 @@ def add_chain_task(app: Tasking) -> Any:
     return chain
 
 
+def add_rest_task(app: Tasking) -> Any:
+    """Register the task that stands for the steps of a chain that wait in the result store.
+
+    A taskq worker puts those steps in its place instead of sending it.  It is run where somebody
+    else has sent it, or where the store could not be reached.
+    """
+
+    @app.task(
+        name=REST_TASK, bind=True, shared=False, max_retries=None, track_started=False,
+        ignore_result=False,
+    )  # fmt: skip
+    def rest(self: Any, /, *given: Any, **ref: Any) -> None:
+        """Go on with the chain."""
+        try:
+            sig = continuation(app, self.request, given, ref)
+        except OperationalError as error:
+            pause_s = min(2**self.request.retries, LONGEST_PAUSE_S)
+            raise self.retry(exc=error, countdown=pause_s) from error
+        raise Replaced(sig)
+
+    return rest
+
+
 def add_chord_task(app: Tasking) -> Any:
     """Register the task that a client's chord may be."""
 
@@ -180,6 +211,7 @@ _ALL: Final[tuple[Callable[[Tasking], Any], ...]] = (
     add_chunk_task,
     add_group_task,
     add_chain_task,
+    add_rest_task,
     add_chord_task,
     add_unlock_chord_task,
 )

@@ -12,9 +12,11 @@ from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from taskq import states
+from taskq.app import rests
 from taskq.canvas.plan import chord_body_step, error_steps, next_steps, unfold
+from taskq.canvas.rests import ref_of
 from taskq.canvas.signature import maybe_signature
-from taskq.canvas.steps import Step, carry_out
+from taskq.canvas.steps import Step, carry_out, is_composite
 from taskq.errors import NotRegistered
 from taskq.ports import ChordPart, Outgoing, ResultRecord
 from taskq.protocol.message import Call
@@ -67,9 +69,24 @@ def of_signature(app: Any, sig: Any) -> tuple[Outgoing, ...]:
     return tuple(each.outgoing for each in outbox)
 
 
-def after_success(app: Any, call: Call, result: Any) -> tuple[Outgoing, ...]:
-    """Return callbacks and the next step of the chain."""
+def after_success(
+    app: Any, call: Call, result: Any, content: str | None = None
+) -> tuple[Outgoing, ...]:
+    """Return callbacks and the next step of the chain; ``content`` is the type of the body."""
+    if call.chain:
+        near = rests.near(app, call.id, call.chain, content, _travels)
+        if near is not call.chain:
+            call = replace(call, chain=near)
     return messages(app, next_steps(call, result, priority=_inherited(app, call)))
+
+
+def _travels(last: Any) -> bool:
+    """Whether the last step of a chain is in all of its messages.
+
+    Not where it is large without need: who waits for many results does not wait in a chord's place.
+    """
+    sig = maybe_signature(last)
+    return not is_composite(sig) or bool(places_of(sig))
 
 
 def _inherited(app: Any, call: Call) -> int | None:
@@ -126,7 +143,7 @@ def failures_of(
     reply_to: str | None,
 ) -> list[ResultRecord]:
     """Return what is stored for tasks that will not come, as far as their results are kept."""
-    plain = (task for sig in signatures for task in tasks_of(sig))
+    plain = (task for sig in signatures for task in tasks_of(sig, app))
     ids = dict.fromkeys(task.options["task_id"] for task in plain if _is_kept(app, task))
     return [
         app.backend.record(task_id, error, states.FAILURE, traceback, reply_to=reply_to)
@@ -146,26 +163,33 @@ def ids_of(sig: Any) -> Iterator[str]:
         yield task.options["task_id"]
 
 
-def tasks_of(sig: Any) -> Iterator[Any]:
-    """Return the tasks with ids that a signature stands for, and those that follow it."""
+def tasks_of(sig: Any, app: Any = None) -> Iterator[Any]:
+    """Return the tasks with ids that a signature stands for, and those that follow it.
+
+    With an app, those too that wait in the result store.
+    """
+    if ref_of(sig) is not None:
+        for each in () if app is None else rests.whole(app, [sig]):
+            yield from tasks_of(each, app)
+        return
     sig = maybe_signature(sig)
-    yield from _own_tasks(sig)
+    yield from _own_tasks(sig, app)
     # The last step comes first.
     for each in reversed(sig.options.get("chain") or ()):
-        yield from tasks_of(each)
+        yield from tasks_of(each, app)
 
 
-def _own_tasks(sig: Any) -> Iterator[Any]:
+def _own_tasks(sig: Any, app: Any) -> Iterator[Any]:
     kind = sig.subtask_type
     if kind in ("chain", "group"):
         for each in sig.tasks:
-            yield from tasks_of(each)
+            yield from tasks_of(each, app)
     elif kind == "chord":
         # A header is a group, or no more than the list of its members.
         for each in getattr(sig.tasks, "tasks", sig.tasks):
-            yield from tasks_of(each)
+            yield from tasks_of(each, app)
         if sig.body is not None:
-            yield from tasks_of(sig.body)
+            yield from tasks_of(sig.body, app)
     elif sig.options.get("task_id"):
         yield sig
 

@@ -231,7 +231,7 @@ class Work:
         part: ChordPart | None = None
         if incoming.has_followers:
             call = incoming.call(job)
-            follow_ups = follow.after_success(self.app, call, value)
+            follow_ups = follow.after_success(self.app, call, value, job.content_type)
             places = [] if call.chain else follow.chord_places(call)
             part = follow.part_of_chord(self.app, places, call.id, states.SUCCESS, value)
         if _is_ignored(task, request):

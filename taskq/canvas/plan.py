@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from taskq.canvas import rests
 from taskq.canvas.parts import listed
 from taskq.canvas.signature import maybe_signature
 from taskq.canvas.steps import OpenChord, Operation, Step, Unfolded, is_composite
@@ -75,8 +76,18 @@ def next_steps(call: Call, result: Any, *, priority: int | None = None) -> list[
     chain = _signatures(call, "chain")
     if chain:
         *rest, following = chain
-        steps.append(_follow_up(following, (result,), {**options, "chain": rest}))
+        options = {**options, "chain": rest, **_where_it_goes_on(following, rest)}
+        steps.append(_follow_up(following, (result,), options))
     return steps
+
+
+def _where_it_goes_on(following: Mapping[str, Any], rest: Sequence[Any]) -> dict[str, Any]:
+    """Name in the headers of a message where the rest of its chain is kept, if it is."""
+    ref = rests.find(rest)
+    if ref is None or is_composite(following):
+        return {}
+    own = (following.get("options") or {}).get("headers") or {}
+    return {"headers": {**own, rests.HEADER: str(ref)}}
 
 
 def chord_body_step(call: Call, results: Sequence[Any], *, priority: int | None = None) -> Step:

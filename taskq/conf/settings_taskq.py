@@ -45,6 +45,13 @@ ROWS: Final = (
         "How many seconds of expected work a child of the pool is given in one batch.",
     ),
     Setting(
+        "taskq_chain_window",
+        INTEGER,
+        16,
+        "How many steps of a long chain travel in one message; those behind them wait in the result"
+        " store. 0: all of them travel, which workers that are not taskq's always understand.",
+    ),
+    Setting(
         "taskq_max_body_bytes",
         INTEGER,
         268435456,

@@ -24,7 +24,7 @@ class Codec(Protocol):
     """Values to bytes and back, by serializer name or content type."""
 
     def encode(self, value: Any, serializer: str) -> Encoded:
-        """Raises ``EncodeError``."""
+        """``serializer`` is a name or a content type.  Raises ``EncodeError``."""
 
     def decode(
         self, body: bytes, content_type: str, content_encoding: str, accept: frozenset[str]

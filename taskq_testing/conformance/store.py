@@ -21,6 +21,7 @@ from taskq.ports import (
     ChordPart,
     Clock,
     ExchangeSpec,
+    KeepsRests,
     Message,
     Outgoing,
     QueueSpec,
@@ -44,6 +45,7 @@ class StoreTraits:
 
     groups: bool = True  # keeps records of groups
     chords: bool = True
+    rests: bool = True  # keeps those of long chains
     # Everybody who asks may read a result; otherwise it goes to who sent the task.
     shared: bool = True
     threads: bool = True  # lives in a world with threads
@@ -389,6 +391,39 @@ class StoreSuite:
 
         assert (early.done, early.size) == (1, None)
         assert (late.done, late.size) == (2, 2)
+
+    def test_the_rest_of_a_chain_is_read_window_by_window(self, bench: StoreBench) -> None:
+        """By anybody, in any order and as often as wanted; kept once more it is the same."""
+        store = bench.writer
+        assert isinstance(store, KeepsRests) is bench.traits.rests
+        if not isinstance(store, KeepsRests):
+            return
+        rest_id, windows = bench.rig.unique("r"), [b"%d" % number * 3 for number in range(250)]
+        store.keep_rest(rest_id, windows, 60.0)
+        store.keep_rest(rest_id, windows, 60.0)
+        reader = bench.reader
+        assert isinstance(reader, KeepsRests)
+
+        read = [reader.load_rest(rest_id, number, 60.0) for number in (249, 0, 120, 0)]
+        assert read == [b"249249249", b"000", b"120120120", b"000"]
+        assert reader.load_rest(rest_id, 250, 60.0) is None
+        assert reader.load_rest(bench.rig.unique("r"), 0, 60.0) is None
+
+    def test_a_rest_lives_as_long_as_was_said_last(self, bench: StoreBench) -> None:
+        """Whoever reads one window keeps all of them."""
+        store = bench.writer
+        if not isinstance(store, KeepsRests):
+            return  # said by the test above
+        kept, gone = bench.rig.unique("r"), bench.rig.unique("r")
+        for rest_id in (kept, gone):
+            store.keep_rest(rest_id, [b"a", b"b"], 60.0)
+        store.load_rest(gone, 0, 0.05)
+        store.load_rest(kept, 0, 0.05)
+        renewed = store.load_rest(kept, 0, 60.0)
+
+        bench.clock.sleep(EXPIRED_S)
+        assert (renewed, store.load_rest(kept, 1, 60.0)) == (b"a", b"b")
+        assert store.load_rest(gone, 0, 60.0) is None
 
     def _complete_chord(self, bench: StoreBench) -> str:
         """Count a chord of two to its end; both members may think that they were the last."""

@@ -43,6 +43,7 @@ class StoreModel:
         self._results: dict[str, Kept] = {}
         self._groups: dict[str, tuple[bytes, float | None]] = {}
         self.chords: dict[str, Chord] = {}
+        self._rests: dict[str, tuple[Sequence[bytes], float | None]] = {}
         self.listeners: dict[str, dict[StoreEnd, None]] = {}
 
     def put(self, record: ResultRecord) -> bool:
@@ -82,6 +83,18 @@ class StoreModel:
         """Delete it."""
         self._groups.pop(group_id, None)
 
+    def put_rest(self, rest_id: str, windows: Sequence[bytes], life_s: float) -> None:
+        """Keep the windows of a chain's rest."""
+        self._rests[rest_id] = (tuple(windows), self._until(life_s))
+
+    def get_rest(self, rest_id: str, life_s: float) -> Sequence[bytes]:
+        """Read them, and let them live so long from now on; nothing where they have expired."""
+        windows, until_s = self._rests.get(rest_id, ((), 0.0))
+        if until_s is not None and until_s <= self._now_s():
+            return ()
+        self.put_rest(rest_id, windows, life_s)
+        return windows
+
     def chord(self, group_id: str) -> Chord:
         """The count of one header, begun by whoever comes first."""
         return self.chords.setdefault(group_id, Chord())
@@ -97,6 +110,8 @@ class StoreEnd:
         self._model, self._hands, self._broker, self._wait = model, hands, broker, wait
         self._inbox: list[ResultRecord] = []
         self._wanted: dict[str, None] = {}
+        self._asked: tuple[str, ...] | None = None
+        self._asked_ids: frozenset[str] = frozenset()
         self.wakes: dict[Callable[[], None], None] = {}
 
     @property
@@ -136,11 +151,16 @@ class StoreEnd:
 
     def wait(self, task_ids: Sequence[str], timeout_s: float | None) -> Sequence[ResultRecord]:
         """Return when something may have changed, or the time is over."""
-        new = [task_id for task_id in task_ids if task_id not in self._wanted]
-        for task_id in new:
-            self._wanted[task_id] = None
-            self._model.listeners.setdefault(task_id, {})[self] = None
-        wanted = frozenset(task_ids)
+        if task_ids is self._asked:  # again, after a hint: nothing of it is new
+            new, wanted = [], self._asked_ids
+        else:
+            new = [task_id for task_id in task_ids if task_id not in self._wanted]
+            for task_id in new:
+                self._wanted[task_id] = None
+                self._model.listeners.setdefault(task_id, {})[self] = None
+            wanted = frozenset(task_ids)
+            self._asked = task_ids if isinstance(task_ids, tuple) else None
+            self._asked_ids = wanted
         awaited = AwaitedResult(self, wanted, timeout_s)
         if not new and not awaited.there:
             self._wait(awaited)
@@ -150,6 +170,7 @@ class StoreEnd:
 
     def stop_waiting(self, task_ids: Sequence[str]) -> None:
         """Nobody waits for these any more."""
+        self._asked = None
         for task_id in task_ids:
             self._wanted.pop(task_id, None)
             listeners = self._model.listeners.get(task_id, {})
@@ -191,6 +212,24 @@ class StoreEnd:
         """Delete it."""
         self._reach()
         self._model.drop_group(group_id)
+
+    # -- rests of chains -------------------------------------------------------------------------
+
+    def keep_rest(self, rest_id: str, windows: Sequence[bytes], life_s: float) -> None:
+        """Keep all windows."""
+        self._reach()
+        self._model.put_rest(rest_id, windows, life_s)
+        sizes = [len(window) for window in windows]
+        self._hands.say("rest.keep", id=rest_id, windows=len(sizes), bytes=sum(sizes))
+        self._hands.pause()
+
+    def load_rest(self, rest_id: str, window: int, life_s: float) -> bytes | None:
+        """Read one window, and let all of them live so long from now on."""
+        self._reach()
+        windows = self._model.get_rest(rest_id, life_s)
+        found = windows[window] if window < len(windows) else None
+        self._hands.say("rest.load", id=rest_id, window=window, found=found is not None)
+        return found
 
     # -- chords ----------------------------------------------------------------------------------
 

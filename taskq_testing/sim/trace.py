@@ -38,6 +38,8 @@ EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "chord.count": "a member of a chord's header was counted",
         "chord.close": "somebody got the right to send a chord's body",
         "chord.end": "a chord's body was sent, or it failed: nobody gets the right any more",
+        "rest.keep": "the far steps of a chain were put into the result store",
+        "rest.load": "some of them were read there, or were gone",
         "worker.start": "a worker began",
         "worker.stop": "a worker was asked to stop",
         "worker.revoke": "a worker learned that a task, or all with some stamps, must not begin",

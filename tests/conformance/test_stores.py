@@ -140,7 +140,7 @@ class TestRedisCompressedWithoutItsBroker(StoreSuite):
 
 # -- stores that are asked ------------------------------------------------------------------------
 
-ASKED = StoreTraits(chords=False, tells=False)
+ASKED = StoreTraits(chords=False, rests=False, tells=False)
 SWEPT = replace(ASKED, expires=False, sweeps=True)
 
 
@@ -250,7 +250,7 @@ def rpc_rig(url: str) -> RpcRig:
         brokers.append(broker)
         return RpcStore(broker, oid=lambda: oids.oid, clock=SystemClock())
 
-    traits = StoreTraits(groups=False, chords=False, shared=False)
+    traits = StoreTraits(groups=False, chords=False, rests=False, shared=False)
     return RpcRig(make, traits, oids=oids, brokers=brokers)
 
 

@@ -76,7 +76,7 @@ class KombuCodec:
     """Implements ``ports.Codec``."""
 
     def encode(self, value: Any, serializer: str) -> Encoded:
-        """Encode with the named serializer; raises ``EncodeError``."""
+        """Encode with a serializer, by name or content type; raises ``EncodeError``."""
         # ``dumps`` of the registry does the same in three context managers.
         entry = registry._encoders.get(serializer)  # noqa: SLF001 - kombu is pinned to 5.7
         try:
@@ -99,6 +99,9 @@ class KombuCodec:
         if serializer == "raw":  # kombu's name for text and bytes as they are
             content_type, content_encoding, payload = registry.dumps(value, serializer)
             return content_type, content_encoding, payload
+        if (name := registry.type_to_name.get(serializer)) is not None and name != "raw":
+            content_type, content_encoding, encoder = registry._encoders[name]  # noqa: SLF001 - kombu is pinned to 5.7
+            return content_type, content_encoding, encoder(value)
         raise _unknown_serializer(serializer)
 
     def decode(

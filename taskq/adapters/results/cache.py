@@ -52,6 +52,7 @@ class Shelf:
         self.results: dict[str, Kept[ResultRecord]] = {}
         self.groups: dict[str, Kept[bytes]] = {}
         self.chords: dict[str, Kept[Chord]] = {}
+        self.rests: dict[str, Kept[Sequence[bytes]]] = {}
         self.writes = 0
 
     def sweep(self, now_s: float) -> None:
@@ -59,7 +60,7 @@ class Shelf:
         self.writes += 1
         if self.writes % WRITES_BETWEEN_SWEEPS:
             return
-        for kept in (self.results, self.groups, self.chords):
+        for kept in (self.results, self.groups, self.chords, self.rests):
             _drop_expired(kept, now_s)
 
 
@@ -158,6 +159,23 @@ class MemoryStore:
         """Delete it."""
         with self._shelf.lock:
             self._shelf.groups.pop(group_id, None)
+
+    # -- rests of chains -------------------------------------------------------------------------
+
+    def keep_rest(self, rest_id: str, windows: Sequence[bytes], life_s: float) -> None:
+        """Keep all windows."""
+        with self._shelf.lock:
+            self._shelf.sweep(self._now_s)
+            self._shelf.rests[rest_id] = Kept(tuple(windows), self._until(life_s))
+
+    def load_rest(self, rest_id: str, window: int, life_s: float) -> bytes | None:
+        """Read one window, and let all of them live so long from now on."""
+        with self._shelf.lock:
+            windows = self._live(self._shelf.rests, rest_id)
+            if windows is None:
+                return None
+            self._shelf.rests[rest_id] = Kept(windows, self._until(life_s))
+            return windows[window] if window < len(windows) else None
 
     # -- chords ----------------------------------------------------------------------------------
 

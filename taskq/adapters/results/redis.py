@@ -2,7 +2,7 @@
 
 ``celery-task-meta-<id>`` holds a result, and its text is published on a channel of that name;
 ``celery-taskset-meta-<id>`` holds a group, and with ``.j .s .d .c`` behind it a chord's parts,
-size, what was counted, and who sends its body.
+size, what was counted, and who sends its body.  ``taskq-rest-<id>`` holds steps of a chain.
 
 Used by clients, by pool processes, and by workers whose broker is not at the same place (where
 it is, a result rides on the script that settles its message).  Safe to use from many threads,
@@ -34,6 +34,7 @@ from taskq.adapters.results.redis_records import (
     result_write,
     state_of,
 )
+from taskq.adapters.results.redis_rests import Rests
 from taskq.errors import ImproperlyConfigured
 from taskq.ports import EMPTY, ChordPart, ChordProgress, Clock, ResultRecord, RetryPolicy
 
@@ -98,6 +99,8 @@ class RedisStore:
         prefix = _separated(options.get("global_keyprefix") or "")
         self._task_key, self._group_key = prefix + TASK_KEY, prefix + GROUP_KEY
         self._writing = _policy(options.get("retry_policy"))
+        # Tried as long as a result: whoever does without goes a longer way.
+        self._rests = Rests(prefix, self._packing, lambda act: self._call(act, self._writing))
         self._pid = os.getpid()
         self._listening = threading.local()
         self._idle: list[Listening] = []
@@ -145,7 +148,8 @@ class RedisStore:
         """Return when something may have changed, or the time is over."""
         if not task_ids:
             return []
-        hints = self._own_listening().wait(keys_of(self._task_key, task_ids), timeout_s)
+        listening = self._own_listening()
+        hints = listening.wait(listening.keys_for(self._task_key, task_ids), timeout_s)
         cut = len(self._task_key)
         return [self._record(key[cut:], payload) for key, payload in hints]
 
@@ -179,6 +183,14 @@ class RedisStore:
     def forget_group(self, group_id: str) -> None:
         """Delete it."""
         self._call(lambda link: link.ask("DEL", self._group_key + group_id), self._writing)
+
+    def keep_rest(self, rest_id: str, windows: Sequence[bytes], life_s: float) -> None:
+        """Keep the rest of a chain."""
+        self._rests.keep(rest_id, windows, life_s)
+
+    def load_rest(self, rest_id: str, window: int, life_s: float) -> bytes | None:
+        """Read one window of it, and let all of them live so long from now on."""
+        return self._rests.load(rest_id, window, life_s)
 
     @property
     def counts_chords(self) -> bool:
