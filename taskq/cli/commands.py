@@ -19,6 +19,7 @@ class Row(NamedTuple):
 
 COMMANDS: Final[Mapping[str, Row]] = MappingProxyType(
     {
+        "beat": Row("taskq.cli.beat", "Send periodic tasks when they are due."),
         "call": Row("taskq.cli.call", "Send a task by its name."),
         "control": Row("taskq.cli.control", "Tell workers to do something."),
         "dlq": Row("taskq.cli.dlq", "Look at dead letters, send them again, or drop them."),
@@ -38,7 +39,6 @@ COMMANDS: Final[Mapping[str, Row]] = MappingProxyType(
 LATER: Final[Mapping[str, str]] = MappingProxyType(
     {
         "amqp": "use the tools of your broker, as rabbitmqadmin",
-        "beat": "send periodic tasks by the scheduler of your system, or by Celery's beat",
         "graph": "see `taskq inspect stats`",
         "logtool": "use the tools of your system, as grep",
         "migrate": "let the workers of the old broker run until its queues are empty",

@@ -12,8 +12,8 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import Any, ClassVar, Final, NoReturn
 
@@ -24,7 +24,14 @@ from taskq.app.log import get_logger
 from taskq.runtime.process import signals_to
 from taskq.runtime.waiter import Waiter
 
-__all__ = ["BeatProcess", "BeatThread", "EmbeddedService", "PersistentScheduler", "Service"]
+__all__ = [
+    "BeatProcess",
+    "BeatThread",
+    "EmbeddedService",
+    "PersistentScheduler",
+    "Service",
+    "beat_beside",
+]
 
 # What a worker's beat leaves with when it could not go on.
 FAILED: Final = 1
@@ -105,7 +112,7 @@ class BeatProcess:
             with signals_to({signal.SIGTERM: service.stop, signal.SIGINT: service.stop}):
                 service.start(embedded_process=True)
             code = 0
-        except Exception as error:  # noqa: BLE001 - the process ends; its code says it
+        except Exception as error:  # noqa: BLE001 - the process ends, and says why
             get_logger("taskq.beat").critical("beat ends: %s: %s", type(error).__name__, error)
             get_logger("taskq.beat").debug("beat ends", exc_info=True)
         except BaseException:  # noqa: BLE001 - as above
@@ -115,6 +122,23 @@ class BeatProcess:
             sys.stderr.flush()
             # Not sys.exit: what the parent registered with atexit is the parent's.
             os._exit(code)
+
+
+@contextmanager
+def beat_beside(app: Any, options: Mapping[str, Any] | None) -> Iterator[None]:
+    """Have a beat for as long as the block lasts, if there is to be one.
+
+    Enter it before there are threads, connections and handlers of signals: it forks.
+    """
+    if options is None:
+        yield
+        return
+    beat = BeatProcess(app, **options)
+    beat.start()
+    try:
+        yield
+    finally:
+        beat.stop()
 
 
 class BeatThread(threading.Thread):  # noqa: TID251 - it runs a whole service
@@ -136,7 +160,7 @@ class BeatThread(threading.Thread):  # noqa: TID251 - it runs a whole service
 def EmbeddedService(  # noqa: N802 - Celery's name
     app: Any, max_interval: float | None = None, **kwargs: Any
 ) -> BeatProcess | BeatThread:
-    """Return a beat to ``start`` and ``stop`` beside something else; ``thread=True`` or a process."""
+    """Return a beat to ``start`` and ``stop``: a process, or with ``thread=True`` a thread."""
     in_thread = kwargs.pop("thread", False)
     kind = BeatThread if in_thread else BeatProcess
     return kind(app, max_interval=max_interval, **kwargs)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -29,6 +29,7 @@ from taskq.core.traits import TaskTraits
 from taskq.core.worker import WorkerCore
 from taskq.errors import OperationalError
 from taskq.ports import Intake, Pool, Revocation
+from taskq.runtime.beat import beat_beside
 from taskq.runtime.debugger import set_trace
 from taskq.runtime.os_signals import callbacks
 from taskq.runtime.process import signals_to
@@ -64,6 +65,7 @@ class WorkerPlan:
     # Bodies run in the thread of the loop: nobody looks after the broker meanwhile.
     blocks: bool = False
     state_file: str | None = None  # keeps revocations between two lives
+    beat: Mapping[str, Any] | None = None  # what the beat beside it is told
 
 
 # Told how a child begins, it makes the pool.
@@ -115,12 +117,13 @@ class Worker:
 
         In the main thread signals are told to the worker: ``os_signals.py`` has the table.
         """
-        if threading.current_thread() is not threading.main_thread():
-            return self._work()
-        soft = self.plan.options.soft_shutdown_s > 0
-        told = callbacks(self, soft=soft, environment=os.environ, debug=set_trace)
-        with signals_to(told):
-            return self._work()
+        with beat_beside(self.app, self.plan.beat):
+            if threading.current_thread() is not threading.main_thread():
+                return self._work()
+            soft = self.plan.options.soft_shutdown_s > 0
+            told = callbacks(self, soft=soft, environment=os.environ, debug=set_trace)
+            with signals_to(told):
+                return self._work()
 
     def _work(self) -> int:
         signals.worker_init.send(sender=self)

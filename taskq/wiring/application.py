@@ -62,6 +62,11 @@ class TaskQ(App):
 
     WorkController = Worker
 
+    @cached_property
+    def Beat(self) -> Any:  # noqa: N802 - Celery's name
+        """Makes a beat of this app; ``run()`` works until it is told to end."""
+        return self.subclass_with_self(load("taskq.wiring.beat:Beat"))
+
     # -- what programs know of kombu --------------------------------------------------------------
 
     @cached_property

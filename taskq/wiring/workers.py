@@ -6,7 +6,6 @@ import logging
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from taskq import signals
@@ -21,14 +20,6 @@ from taskq.wiring.nodenames import node_name
 from taskq.wiring.pools import find_pool, pool_maker
 
 AUTO: Final = "auto"
-# Options that Celery's users know, and what to do as long as they are missing.
-NOT_THERE_YET: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "beat": "send periodic tasks by the scheduler of your system, or by Celery's beat",
-        "schedule_filename": "it belongs to --beat",
-        "scheduler": "it belongs to --beat",
-    }
-)
 CLUSTER: Final = "cluster"
 
 
@@ -46,7 +37,6 @@ def plan_worker(app: App, told: Mapping[str, Any]) -> tuple[WorkerPlan, MakePool
     """Work out what ``app.Worker(...)`` and the command line ask for."""
     conf = app.conf
     told = {name: value for name, value in told.items() if value is not None}
-    _refuse_what_is_not_there(told)
     if told.get("include"):
         conf.include = tuple(dict.fromkeys((*(conf.include or ()), *_names(told["include"]))))
     app.finalize()
@@ -76,15 +66,25 @@ def plan_worker(app: App, told: Mapping[str, Any]) -> tuple[WorkerPlan, MakePool
         purge=bool(told.get("purge")),
         blocks=row.single,
         state_file=told.get("statedb") or conf.worker_state_db,
+        beat=_beat(told),
     )
-    return plan, pool_maker(row, clock=app.ports.clock, conf=conf, told=told, tasks=app.tasks)
+    return plan, pool_maker(
+        row, clock=app.ports.clock, conf=conf, told=told, tasks=app.tasks, app=app
+    )
 
 
-def _refuse_what_is_not_there(told: Mapping[str, Any]) -> None:
-    for name, instead in NOT_THERE_YET.items():
+def _beat(told: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return what the beat beside a worker is told; None: there is none."""
+    if told.get("beat"):
+        return {
+            "schedule_filename": told.get("schedule_filename"),
+            "scheduler_cls": told.get("scheduler"),
+        }
+    for name in ("schedule_filename", "scheduler"):
         if told.get(name):
             option = name.replace("_", "-")
-            raise ImproperlyConfigured(f"--{option} is not there yet; {instead}")
+            raise ImproperlyConfigured(f"--{option} belongs to --beat; say that, too, or neither")
+    return None
 
 
 def _names(given: str | Iterable[str]) -> list[str]:
