@@ -44,6 +44,10 @@ class AppLike(Protocol):
         """Name to task."""
 
     @property
+    def router(self) -> Any:
+        """Where tasks are sent."""
+
+    @property
     def thread_oid(self) -> str:
         """The reply queue of this thread."""
 

@@ -64,6 +64,7 @@ class World(SimWorld):
         seed: int = 0,
         start: str | datetime | float | None = None,
         broker: str = "redis",
+        store: str = "counting",
         choices: list[int] | None = None,
     ) -> None:
         if start is None:
@@ -75,6 +76,7 @@ class World(SimWorld):
             seed=seed,
             start=start,
             broker=broker,
+            store=store,
             choices=choices,
         )
 

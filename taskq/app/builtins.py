@@ -12,9 +12,8 @@ from typing import Any, Final
 
 from taskq.app.replacing import Replaced
 from taskq.app.rests import continuation
-from taskq.app.result import result_from_tuple
-from taskq.app.result_set import GroupResult
 from taskq.app.tasking import Tasking
+from taskq.app.unlocking import unlock
 from taskq.canvas.primitives import chain as make_chain
 from taskq.canvas.primitives import chord as make_chord
 from taskq.canvas.primitives import chunks as make_chunks
@@ -181,6 +180,9 @@ def add_unlock_chord_task(app: Tasking) -> Any:
         ignore_result=True,
         bind=True,
         shared=False,
+        # A worker that is killed meanwhile must not be the end of the chord.
+        acks_late=True,
+        reject_on_worker_lost=True,
     )
     def chord_unlock(
         self: Any,
@@ -193,12 +195,9 @@ def add_unlock_chord_task(app: Tasking) -> Any:
         **_options: Any,
     ) -> Any:
         """Send the body when all members have ended, else look again later."""
-        members = [result_from_tuple(each, app) for each in result or ()]
-        header = GroupResult(group_id, members, app=app)
-        if not header.ready():
-            raise self.retry(countdown=interval, max_retries=max_retries)
-        body = maybe_signature(callback, app=app)
-        body.delay(header.get(disable_sync_subtasks=False))
+        unlock(
+            self, group_id, callback, result or (), interval_s=interval, max_retries=max_retries
+        )
 
     return chord_unlock
 

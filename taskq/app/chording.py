@@ -53,10 +53,10 @@ class Chording:
             results = self._results(store.chord_parts(place.group_id))
             messages = follow.chord_message(self.app, call, place, results)
         except ChordError as error:
-            messages = self._failed(call, place, error)
+            messages = self.failed(call, place, error)
         except (DecodeError, EncodeError) as error:
             # What members returned cannot be read, or not be written as the body is.
-            messages = self._failed(call, place, ChordError(f"The body cannot be sent: {error}"))
+            messages = self.failed(call, place, ChordError(f"The body cannot be sent: {error}"))
         return self._end(place.group_id, owner, messages)
 
     def _end(self, group_id: str, owner: str, messages: tuple[Outgoing, ...]) -> bool:
@@ -81,7 +81,7 @@ class Chording:
             results.append(result)
         return results
 
-    def _failed(self, call: Call, place: Place, error: ChordError) -> tuple[Outgoing, ...]:
+    def failed(self, call: Call, place: Place, error: ChordError) -> tuple[Outgoing, ...]:
         """Store the failure of the body, tell the chord that it belongs to; return its errbacks."""
         app = self.app
         body = maybe_signature(dict(place.body), app=app)

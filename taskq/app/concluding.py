@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from taskq import signals, states
 from taskq.app import follow, run_task
+from taskq.app.asked import must_be_kept
 from taskq.app.context import Context
 from taskq.app.failure import ExceptionInfo
 from taskq.app.incoming import Incoming, decode, request_of
@@ -87,7 +88,7 @@ class Concluding:
 
     def _failure(self, task: Any, request: Context, outcome: Outcome) -> ResultRecord | None:
         """Return what is stored of it."""
-        if _is_ignored(task, request):
+        if _is_ignored(task, request) and not must_be_kept(self.app, request.chord):
             return None
         record: ResultRecord = self.app.backend.record(
             request.id, outcome.value, states.FAILURE, outcome.traceback, request
@@ -205,7 +206,7 @@ class Concluding:
         self, job: Job, incoming: Incoming, task: Any, request: Context, error: Exception
     ) -> Consequences:
         record = None
-        if not _is_ignored(task, request):
+        if not _is_ignored(task, request) or must_be_kept(self.app, request.chord):
             record = self.app.backend.record(request.id, error, states.REVOKED, None, request)
         embed = incoming.embed
         if not embed or not (embed.get("chord") or embed.get("chain")):

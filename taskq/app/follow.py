@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from taskq import states
 from taskq.app import rests
+from taskq.app.asked import must_be_kept, tell_members
 from taskq.canvas.plan import chord_body_step, error_steps, next_steps, unfold
 from taskq.canvas.rests import ref_of
 from taskq.canvas.signature import maybe_signature
@@ -152,6 +153,8 @@ def failures_of(
 
 
 def _is_kept(app: Any, sig: Any) -> bool:
+    if must_be_kept(app, sig.options.get("chord")):
+        return True
     said = sig.options.get("ignore_result")
     task = _task_of(app, sig) if said is None else None
     return not (said or (task is not None and task.ignore_result))
@@ -241,6 +244,9 @@ def part_of_chord(
     The first of its members says which task that was, the others have ended without beginning.
     """
     if not places:
+        return None
+    if not app.ports.store.counts_chords:
+        tell_members(app, (each.task_id for each in places), state, result)
         return None
     backend = app.backend
 

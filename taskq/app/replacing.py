@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
+from taskq.app.follow import of_signature
 from taskq.canvas.maps import chunks
 from taskq.canvas.signature import maybe_signature
 from taskq.errors import Ignore, ImproperlyConfigured
-from taskq.ports import GrowsChords
+from taskq.ports import ChordPart, GrowsChords, Outgoing, ResultRecord
 
 __all__ = ["Replaced", "add_to_chord", "replace", "send_replacement"]
 
@@ -28,6 +29,12 @@ class Replaced(Ignore):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Ignore, self.args
+
+    def consequences(
+        self, app: Any
+    ) -> tuple[tuple[Outgoing, ...], ResultRecord | None, ChordPart | None]:
+        """Return what is sent, stored and counted."""
+        return () if self.sig is None else of_signature(app, self.sig), None, None
 
 
 def replace(task: Any, sig: Any) -> Any:

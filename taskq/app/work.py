@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from taskq import signals, states
 from taskq.app import follow, run_task
+from taskq.app.asked import must_be_kept
 from taskq.app.chording import Chording
 from taskq.app.concluding import Concluding
 from taskq.app.context import Context
@@ -217,8 +218,7 @@ class Work:
         if kind is EndingKind.RETRIED:
             return self._after_retry(plan, request, outcome)
         if kind is EndingKind.REPLACED:
-            sig = outcome.value.sig
-            return () if sig is None else follow.of_signature(self.app, sig), None, None
+            return outcome.value.consequences(self.app)  # type: ignore[no-any-return]  # of ``Replaced``
         if kind is EndingKind.IGNORED:
             return self._concluding.after_ignore(job, incoming, outcome)
         return (), None, None
@@ -234,7 +234,7 @@ class Work:
             follow_ups = follow.after_success(self.app, call, value, job.content_type)
             places = [] if call.chain else follow.chord_places(call)
             part = follow.part_of_chord(self.app, places, call.id, states.SUCCESS, value)
-        if _is_ignored(task, request):
+        if _is_ignored(task, request) and not must_be_kept(self.app, request.chord):
             return follow_ups, None, part
         record = task.backend.record(request.id, value, states.SUCCESS, None, request)
         return follow_ups, record, part

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Self, TypeVar
 
 from taskq.canvas.composite import Composite, add_links, leaves, link_results, take
@@ -11,6 +12,7 @@ from taskq.canvas.parts import Fixing, Item, is_nothing
 from taskq.canvas.signature import Signature, maybe_signature
 from taskq.canvas.stamping import StampingVisitor, merged_stamps, with_stamps
 from taskq.canvas.steps import COMPOSITE, OpenChord, Unfolded, is_chunks
+from taskq.canvas.unlocking import unlock_step
 
 __all__ = ["chord"]
 
@@ -154,7 +156,9 @@ class chord(Composite[Any]):  # noqa: N801 - Celery's name
             return Unfolded(body.unfold(([],)).operations, result)
         sent = header.unfold(args, given, task_id=header_id, chord=body, **said)
         link_results(result, sent.result)
-        return Unfolded((OpenChord(header_id, leaves(header)), *sent.operations), result)
+        unlock = partial(unlock_step, header_id, body, sent.result)
+        opened = OpenChord(header_id, leaves(header), unlock)
+        return Unfolded((opened, *sent.operations), result)
 
     def _given(self, kwargs: Mapping[str, Any] | None) -> tuple[Any, Any, dict[str, Any]]:
         """Return header, body, and what is given to the members of the header."""

@@ -6,12 +6,13 @@ turns it into messages itself, so that they can share a transaction with the res
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, TypeAlias
 
 from taskq.current import AppLike
+from taskq.ports import AsksForChords
 
 __all__ = [
     "COMPOSITE",
@@ -74,6 +75,8 @@ class OpenChord:
 
     group_id: str
     size: int
+    # What is sent instead where the store cannot count: a task that asks whether all have ended.
+    unlock: Callable[[AppLike], Step] | None = field(default=None, compare=False)
 
 
 Operation: TypeAlias = Step | OpenChord
@@ -103,19 +106,27 @@ def carry_out(operations: Iterable[Operation], app: AppLike) -> None:
         _check_store(app)
     for operation in todo:
         if isinstance(operation, OpenChord):
-            expires_s = _seconds(app.conf.result_expires)
-            app.ports.store.open_chord(operation.group_id, operation.size, expires_s)
+            _open(operation, app)
         else:
             send(operation, app)
 
 
 def _check_store(app: AppLike) -> None:
     store = app.ports.store
-    if not store.counts_chords:
+    if not (store.counts_chords or (isinstance(store, AsksForChords) and store.asks_for_chords)):
         raise NotImplementedError(
-            f"a chord needs a result store that can count its members, and {store.name} cannot; "
-            "set result_backend to one that can, such as redis://"
+            f"a chord needs a result store that keeps the results of its members, and {store.name} "
+            "does not; set result_backend to one that does, such as redis:// or db+postgresql://"
         )
+
+
+def _open(chord: OpenChord, app: AppLike) -> None:
+    """Tell the store how many members come; one that cannot count gets a task that asks."""
+    store = app.ports.store
+    if store.counts_chords or chord.unlock is None:
+        store.open_chord(chord.group_id, chord.size, _seconds(app.conf.result_expires))
+    else:
+        send(chord.unlock(app), app)
 
 
 def _seconds(expires: Any) -> float | None:

@@ -51,6 +51,7 @@ class Fleet(Ground):
         seed: int,
         start_s: float,
         broker: str,
+        store: str,
         choices: list[int] | None,
     ) -> None:
         self.apps: list[Any] = [apps] if isinstance(apps, App) else list(apps)
@@ -58,6 +59,7 @@ class Fleet(Ground):
             seed=seed,
             start_s=start_s,
             broker=broker,
+            store=store,
             lease_s=float(self.apps[0].conf.taskq_lease_s),
             choices=choices,
         )

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from taskq_testing.sim.asked_store import STORES
 from taskq_testing.sim.awaited import Awaited
 from taskq_testing.sim.broker import BrokerModel
 from taskq_testing.sim.clock import Time
@@ -18,7 +19,6 @@ from taskq_testing.sim.node import WorkerNode
 from taskq_testing.sim.profiles import PROFILES
 from taskq_testing.sim.randomness import Choices
 from taskq_testing.sim.scheduler import Halt, Scheduler, Stuck
-from taskq_testing.sim.store import StoreModel
 from taskq_testing.sim.trace import EVENTS, Record, Trace, Watch, clock_text
 from taskq_testing.sim.whereabouts import whereabouts
 
@@ -53,11 +53,14 @@ class Ground:
         seed: int,
         start_s: float,
         broker: str,
+        store: str,
         lease_s: float,
         choices: list[int] | None,
     ) -> None:
         if broker not in PROFILES:
             raise ValueError(f"no broker is modelled as {broker!r}; there are {list(PROFILES)}")
+        if store not in STORES:
+            raise ValueError(f"no store is modelled as {store!r}; there are {list(STORES)}")
         self.seed, self.start_s = seed, start_s
         self.trace = Trace()
         self._time = Time()
@@ -65,7 +68,7 @@ class Ground:
         self.trace.choices = made.made
         self._scheduler = Scheduler(self._time, made)
         self.broker = BrokerModel(PROFILES[broker], self._time.read, start_s, lease_s)
-        self.store = StoreModel(self._time.read)
+        self.store = STORES[store](self._time.read)
         self.workers: dict[str, WorkerNode] = {}
         self._vain_waits = 0
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from taskq import current
 from taskq.ports import Codec, Place, Ports, Revocation
+from taskq_testing.sim.asked_store import AskedStoreEnd, AskedStoreModel
 from taskq_testing.sim.awaited import Awaited
 from taskq_testing.sim.broker import BrokerModel, broker_end
 from taskq_testing.sim.clock import NodeClock
@@ -55,6 +56,8 @@ class Station:
     def store(self) -> StoreEnd:
         """A connection to the store; each process has its own."""
         profile = self.server.profile
+        if isinstance(self._store_model, AskedStoreModel):
+            return AskedStoreEnd(self._store_model, self.hands, profile.name, self._wait)
         if not profile.atomic_commit:
             return StoreEnd(self._store_model, self.hands, profile.name, self._wait)
         return StoreEndBesideBroker(

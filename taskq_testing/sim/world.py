@@ -20,8 +20,9 @@ from typing import Any, Final, Self
 from taskq import current
 from taskq.app.app import App
 from taskq.ports import Codec, DeadLetter, Parked, Ports
+from taskq_testing.sim.beats import Beats
 from taskq_testing.sim.clock import instant
-from taskq_testing.sim.fleet import CLIENT, Fleet, Outfit
+from taskq_testing.sim.fleet import CLIENT, Outfit
 from taskq_testing.sim.ground import NotQuiet
 
 __all__ = ["CLIENT", "NotQuiet", "SimWorld"]
@@ -30,7 +31,7 @@ __all__ = ["CLIENT", "NotQuiet", "SimWorld"]
 MOST_LETTERS: Final = 1_000_000
 
 
-class SimWorld(Fleet):
+class SimWorld(Beats):
     """One simulated world."""
 
     def __init__(
@@ -42,6 +43,7 @@ class SimWorld(Fleet):
         seed: int = 0,
         start: str | datetime | float = "2030-01-01T00:00:00Z",
         broker: str = "redis",
+        store: str = "counting",
         choices: list[int] | None = None,
     ) -> None:
         super().__init__(
@@ -51,6 +53,7 @@ class SimWorld(Fleet):
             seed=seed,
             start_s=instant(start),
             broker=broker,
+            store=store,
             choices=choices,
         )
         self._token: Token[Any] | None = None  # while it is active

@@ -31,8 +31,9 @@ class BrokerEnd:
 
     @property
     def address(self) -> str | None:
-        """The store of a world stands beside its broker."""
-        return f"sim/{self._model.profile.name}"
+        """The store of a world stands beside its broker, where both can share a step."""
+        profile = self._model.profile
+        return f"sim/{profile.name}" if profile.atomic_commit else None
 
     def publish(self, messages: Sequence[Outgoing]) -> None:
         """Hand over; each message is a step of its own."""

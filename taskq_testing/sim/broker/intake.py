@@ -159,8 +159,10 @@ class IntakeEnd:
 
     def commit(self, completions: Sequence[Completion], store: ResultStore) -> None:
         """Publish, store, settle; one step where the broker can, else three."""
-        whole = self._model.profile.atomic_commit and store.address == self._address
+        together = self._model.profile.atomic_commit and store.address == self._address
         for completion in completions:
+            # A store elsewhere is no matter where nothing is stored.
+            whole = together or (self._model.profile.atomic_commit and completion.result is None)
             self._hands.pause()
             self._check()
             if self._lost_its_lease(completion):

@@ -305,7 +305,9 @@ def test_celerys_chord_unlock_is_carried_out(app: LabApp, work: Work, add: Any, 
         ending = work(job)
         assert ending.result is not None
         app.lab_store.store([ending.result])
-    assert work(job_of(unlock)).kind is EndingKind.SUCCEEDED
+    ending = work(job_of(unlock))
+    assert ending.kind is EndingKind.REPLACED
+    app.lab_broker.publish(ending.follow_ups)
     drain(app, work)
     assert result.get() == 10
 

@@ -498,7 +498,7 @@ def test_a_store_that_cannot_count_refuses_chords(app: PaperApp) -> None:
     """Before anything is sent, and saying which store it is."""
     app.ports.store = PaperStore(counts_chords=False, name="rpc://")
 
-    with pytest.raises(NotImplementedError, match=r"rpc:// cannot; .* redis://"):
+    with pytest.raises(NotImplementedError, match=r"rpc:// does not; .* redis://"):
         group(app.sig("x"), chord([app.sig("a")], app.sig("b"))).delay()
 
     assert not app.sent
