@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from taskq.cli.main import main as run
@@ -9,6 +10,11 @@ from taskq.cli.main import main as run
 
 def main() -> None:
     """Run the command line, and exit with its code."""
+    if os.environ.get("TASKQ_AS_CELERY", "") not in ("", "0"):
+        # The application that is named may import celery; that of others must not pay for it.
+        from taskq.compat.importer import install  # noqa: PLC0415
+
+        install()
     sys.exit(run())
 
 

@@ -23,6 +23,13 @@ MODULES: Final[Mapping[str, Module]] = {
             "current_task": "taskq:current_task",
             "shared_task": "taskq:shared_task",
             "bugreport": "taskq.cli.report:report",
+            "uuid": "kombu.utils.uuid:uuid",
+            **all_from(
+                "taskq.compat.version",
+                *("SERIES", "VERSION", "VERSION_BANNER", "__author__", "__contact__"),
+                *("__docformat__", "__homepage__", "__version__", "version_info"),
+                "version_info_t",
+            ),
         },
     ),
     "celery._state": Module("taskq.current"),

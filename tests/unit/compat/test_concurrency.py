@@ -16,7 +16,7 @@ CELERYS = {"prefork", "eventlet", "gevent", "solo", "processes", "threads", "cus
 def test_the_module_has_celerys_names_of_pools() -> None:
     """All of Celery's, and ours."""
     assert set(concurrency.get_available_pool_names()) == {*CELERYS, "asyncio"}
-    assert resolve("celery.concurrency") == "taskq.compat.concurrency"
+    assert resolve("celery.concurrency").ALIASES is concurrency.ALIASES
 
 
 @pytest.mark.parametrize(
