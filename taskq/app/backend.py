@@ -121,8 +121,8 @@ class Backend:
             date_done=self._date_done(state),
             traceback=traceback,
             children=_children_of(request),
-            parent_id=None if request is None else request.parent_id,
-            group_id=None if request is None else request.group,
+            parent_id=getattr(request, "parent_id", None),
+            group_id=getattr(request, "group", None),
             extended=_extended(request) if self.extended and request is not None else None,
             can_encode=self.is_encodable,
         )
