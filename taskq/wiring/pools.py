@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -13,6 +14,8 @@ from taskq.errors import ImproperlyConfigured
 from taskq.ports import EMPTY, Clock, Pool
 from taskq.wiring.loading import UnknownNameError, is_path, load
 from taskq.wiring.patching import is_patched_for, require
+from taskq.worker.concurrency import BasePool
+from taskq.worker.foreign import ForeignPool
 
 log = logging.getLogger("taskq.worker")
 
@@ -46,8 +49,10 @@ POOLS: Final[Mapping[str, PoolRow]] = MappingProxyType(
 CUSTOM_VARIABLES: Final = ("TASKQ_CUSTOM_WORKER_POOL", "CELERY_CUSTOM_WORKER_POOL")
 
 
-def find_pool(name: str, environ: Mapping[str, str] = os.environ) -> PoolRow:
-    """Return the row of a pool; a class path stands for itself."""
+def find_pool(name: Any, environ: Mapping[str, str] = os.environ) -> PoolRow:
+    """Return the row of a pool; a class, or the path of one, stands for itself."""
+    if isinstance(name, type):
+        return PoolRow(f"{name.__module__}:{name.__qualname__}")
     if name == "custom":
         paths = [environ[variable] for variable in CUSTOM_VARIABLES if environ.get(variable)]
         if not paths:
@@ -70,10 +75,12 @@ def pool_maker(
     conf: Any,
     told: Mapping[str, Any],
     tasks: Mapping[str, Any] = EMPTY,
+    app: Any = None,
 ) -> Callable[[Callable[[int], None]], Pool]:
     """Return what makes the pool, when the worker starts and says what its children do first.
 
     ``tasks`` are those of the app; a limit of theirs that the pool does not keep is logged.
+    ``app`` is for pools in Celery's manner.
     """
     limits = time_limits(conf, told)
     options: dict[str, Any] = {"clock": clock}
@@ -89,6 +96,9 @@ def pool_maker(
             "start_method": told.get("pool_start_method") or conf.worker_pool_start_method,
         }
     pool_class = _load_class(row)
+    if isinstance(pool_class, type) and issubclass(pool_class, BasePool):
+        # In Celery's manner: the pool is given functions, and knows nothing of ports.
+        pool_class = partial(ForeignPool, pool_class, app=app)
 
     def make(begin_child: Callable[[int], None]) -> Pool:
         more = {"begin_child": begin_child} if row.processes else {}

@@ -29,8 +29,28 @@ _COMMANDS: Final = {
     for name in names
 }
 
+_PLACES: Final = "taskq.worker.consumer.places"
+
 MODULES: Final[Mapping[str, Module]] = {
+    "celery.bootsteps": Module("taskq.worker.bootsteps"),
     "celery.concurrency": Module("taskq.compat.concurrency"),
+    "celery.concurrency.base": Module(
+        names=all_from("taskq.worker.concurrency", "BasePool", "apply_target")
+    ),
+    "celery.concurrency.eventlet": Module(
+        names={"TaskPool": "taskq.worker.green:EventletTaskPool"}
+    ),
+    "celery.concurrency.gevent": Module(names={"TaskPool": "taskq.worker.green:GeventTaskPool"}),
+    "celery.concurrency.prefork": Module(
+        names={
+            "TaskPool": "taskq.worker.concurrency:ProcessTaskPool",
+            **all_from("taskq.worker.concurrency", "process_destructor", "process_initializer"),
+        }
+    ),
+    "celery.concurrency.solo": Module(names={"TaskPool": "taskq.worker.concurrency:SoloTaskPool"}),
+    "celery.concurrency.thread": Module(
+        names={"TaskPool": "taskq.worker.concurrency:ThreadTaskPool"}
+    ),
     "celery.contrib.testing.worker": Module("taskq.contrib.testing"),
     "celery.events": Module(
         names={
@@ -45,7 +65,36 @@ MODULES: Final[Mapping[str, Module]] = {
     "celery.events.receiver": Module(names=all_from("taskq.compat.events", "EventReceiver")),
     "celery.events.snapshot": Module("taskq.cli.camera"),
     "celery.events.state": Module("taskq.app.events.state"),
-    "celery.worker": Module(),
+    "celery.worker": Module(names={"WorkController": "taskq.worker.controller:WorkController"}),
+    "celery.worker.autoscale": Module("taskq.worker.autoscale"),
+    "celery.worker.components": Module("taskq.worker.components"),
+    "celery.worker.consumer": Module("taskq.worker.consumer"),
+    "celery.worker.consumer.consumer": Module(
+        names={
+            "Consumer": "taskq.worker.consumer.consumer:Consumer",
+            "Evloop": f"{_PLACES}:Evloop",
+        }
+    ),
+    **{
+        f"celery.worker.consumer.{module}": Module(names={name: f"{_PLACES}:{name}"})
+        for module, name in {
+            "agent": "Agent",
+            "connection": "Connection",
+            "control": "Control",
+            "delayed_delivery": "DelayedDelivery",
+            "events": "Events",
+            "gossip": "Gossip",
+            "heart": "Heart",
+            "mingle": "Mingle",
+            "tasks": "Tasks",
+        }.items()
+    },
+    "celery.worker.request": Module("taskq.worker.request"),
+    "celery.worker.state": Module("taskq.worker.state"),
+    "celery.worker.strategy": Module("taskq.worker.strategy"),
+    "celery.worker.worker": Module(
+        names={"WorkController": "taskq.worker.controller:WorkController"}
+    ),
     "celery.worker.control": Module(
         names={
             **_COMMANDS,
