@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from taskq import states
+from taskq.canvas.lasting import chord_life_s
 from taskq.errors import DecodeError, EncodeError
 from taskq.ports import Codec, ResultRecord, ResultStore
 from taskq.protocol.result import (
@@ -51,8 +52,7 @@ class Backend:
         self.expires_s = _seconds(conf.result_expires)
         failure = conf.result_failure_expires
         self.failure_expires_s = self.expires_s if failure is None else _seconds(failure)
-        chord = conf.result_chord_expires
-        self.chord_expires_s = self.expires_s if chord is None else _seconds(chord)
+        self.chord_expires_s = chord_life_s(conf)
         self._codec: Codec = app.ports.codec
         accept = conf.result_accept_content
         self.accept = self._codec.accepted(conf.accept_content if accept is None else accept)

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from taskq.app.committing import Committing
 from taskq.app.events import EventSender
 from taskq.app.work import Work
 from taskq.core.effects import (
@@ -20,7 +21,6 @@ from taskq.core.effects import (
     Effect,
     Emit,
     Exit,
-    Finish,
     Grow,
     Kill,
     Recall,
@@ -37,14 +37,11 @@ from taskq.core.effects import (
 )
 from taskq.ports import (
     Broker,
-    Completion,
-    Ending,
     Intake,
     KeepsParked,
     Pool,
     PoolEvent,
     ResultStore,
-    Verdict,
 )
 
 
@@ -63,7 +60,8 @@ class Performer:
         say: Callable[[Say], None],
     ) -> None:
         self._broker, self._intake = broker, intake
-        self._pool, self._store, self._work = pool, store, work
+        self._pool, self._work = pool, work
+        self._committing = Committing(intake, store, work.chord_ending)
         self.monitors, self._say = monitors, say
         self._concluded: list[PoolEvent] = []
         self.pending: deque[Effect] = deque()
@@ -81,7 +79,7 @@ class Performer:
             effect = pending[0]
             if type(effect) is Commit and len(pending) > 1 and type(pending[1]) is Settle:
                 # One round trip for both: what ended is committed, what follows is claimed.
-                self._commit_and_settle(effect, pending[1])
+                self._committing.commit(effect.finished, pending[1].settlements)
                 pending.popleft()
             else:
                 self._do(effect)
@@ -112,7 +110,7 @@ class Performer:
     def _do(self, effect: Effect) -> None:  # noqa: C901, PLR0912 - one case for each effect
         match effect:
             case Commit():
-                self._commit(effect)
+                self._committing.commit(effect.finished)
             case Settle():
                 self._settle(effect)
             case Run():
@@ -162,37 +160,6 @@ class Performer:
         self._concluded.append(
             self._work.conclude(effect.job, effect.kind, effect.reason, effect.detail)
         )
-
-    def _commit(self, effect: Commit) -> None:
-        self._intake.commit(self._completions(effect), self._store)
-
-    def _commit_and_settle(self, commit: Commit, settle: Settle) -> None:
-        completions = self._completions(commit)
-        completions += [Completion(settlement=one) for one in settle.settlements]
-        self._intake.commit(completions, self._store)
-
-    def _completions(self, effect: Commit) -> list[Completion]:
-        completions: list[Completion] = []
-        for finish in effect.finished:
-            ending = finish.ending
-            if ending.chord is not None:
-                self._finish_chord_member(finish, ending)
-                completions.append(Completion(settlement=finish.settlement))
-            else:
-                completions.append(Completion(ending.follow_ups, ending.result, finish.settlement))
-        return completions
-
-    def _finish_chord_member(self, finish: Finish, ending: Ending) -> None:
-        # Stored and counted before it is settled: killed in between, the member comes again, is
-        # not counted twice, and the body is sent by whoever sees the count complete.
-        assert ending.chord is not None
-        settlement = finish.settlement  # None: it was in the hands of a worker that is lost
-        if settlement is not None and settlement.verdict is Verdict.REQUEUE:
-            return  # done elsewhere
-        self._intake.commit([Completion(ending.follow_ups, ending.result)], self._store)
-        progress = [self._store.count_chord(part) for part in ending.chord.each][-1]
-        if progress.size is not None and progress.done >= progress.size:
-            self._work.finish_chord(finish.job, ending.chord)
 
     def _kill(self, effect: Kill) -> None:
         self._pool.terminate(effect.slot, effect.signal)

@@ -2,7 +2,7 @@
 """What a slot of a worker does with a job: from a delivered message to its ``Ending``.
 
 ``Work`` is the ``JobRunner`` of the pools, and what a driver asks for endings of jobs whose body is
-not run (``conclude``) and for the body of a chord that is complete (``finish_chord``).
+not run (``conclude``) and for what ends a chord that is complete (``chord_ending``).
 
 Owned here: decoding, the request, what is stored and what is sent on.  Not owned: the body itself
 and its handlers (``run_task.py``), what follows from an ending (``follow.py``), acknowledging
@@ -28,9 +28,11 @@ from taskq.app.incoming import Incoming, decode, request_of
 from taskq.app.received import Consumer, Request
 from taskq.app.run_task import Outcome, TaskPlan
 from taskq.core.traits import TaskTraits
-from taskq.errors import EncodeError, NotRegistered, OperationalError, Retry, TaskqError
+from taskq.errors import EncodeError, NotRegistered, Retry, TaskqError
 from taskq.ports import (
     CancelsCoroutines,
+    ChordEnding,
+    ChordFull,
     ChordPart,
     Ending,
     EndingKind,
@@ -281,16 +283,9 @@ class Work:
         """Tell that a message is no task."""
         signals.task_rejected.send(sender=self.consumer, message=raw, exc=TaskqError(reason))
 
-    def finish_chord(self, job: Job, part: ChordPart) -> bool:
-        """Send the body of a chord whose members have all ended; False if somebody else does."""
-        try:
-            return self._chording.finish(job, part)
-        except OperationalError:
-            raise  # it comes again when broker and store are back
-        # The boundary to what a stranger has put into the message: a body that is none.
-        except Exception:
-            logger.exception("the body of chord %s cannot be sent", part.group_id)
-            return False
+    def chord_ending(self, job: Job, full: ChordFull, levels: int) -> ChordEnding:
+        """Make what ends a chord that a job completes, so many levels further out."""
+        return self._chording.ending(job, full, levels)
 
     def traits(self, name: str) -> TaskTraits | None:
         """Say what the core must know of a task; None if there is none of that name."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any, Final, TypeAlias
 
+from taskq.canvas.lasting import chord_life_s
 from taskq.current import AppLike
 from taskq.ports import AsksForChords
 
@@ -124,13 +124,6 @@ def _open(chord: OpenChord, app: AppLike) -> None:
     """Tell the store how many members come; one that cannot count gets a task that asks."""
     store = app.ports.store
     if store.counts_chords or chord.unlock is None:
-        store.open_chord(chord.group_id, chord.size, _seconds(app.conf.result_expires))
+        store.open_chord(chord.group_id, chord.size, chord_life_s(app.conf))
     else:
         send(chord.unlock(app), app)
-
-
-def _seconds(expires: Any) -> float | None:
-    """Read ``result_expires``: seconds, a timedelta, or nothing (never)."""
-    if isinstance(expires, timedelta):
-        return expires.total_seconds()
-    return float(expires) if expires else None

@@ -61,7 +61,7 @@ ROWS: Final = (
         "result_chord_expires",
         SECONDS,
         None,
-        "Lifetime of chord bookkeeping keys; falls back to result_expires.",
+        "How long a chord waits for its next member; else result_expires, but at least 7 days.",
         old=("CELERY_RESULT_CHORD_EXPIRES",),
     ),
     Setting(

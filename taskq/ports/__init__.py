@@ -18,6 +18,7 @@ from taskq.ports.broker import (
     KeepsRevocations,
     TypesEvents,
 )
+from taskq.ports.chords import end_chords, weigh_chords
 from taskq.ports.codec import Codec, Encoded, Ports
 from taskq.ports.messages import (
     DEFAULT_PUBLISH,
@@ -52,6 +53,8 @@ from taskq.ports.pool import (
 )
 from taskq.ports.results import (
     AsksForChords,
+    ChordEnding,
+    ChordFull,
     ChordPart,
     ChordProgress,
     Completion,
@@ -59,7 +62,6 @@ from taskq.ports.results import (
     KeepsRests,
     ResultRecord,
     ResultStore,
-    SendsBodies,
     TellsEveryChange,
 )
 from taskq.ports.time import EMPTY, Clock, Place, Randomness, Reading
@@ -70,6 +72,8 @@ __all__ = [
     "AsksForChords",
     "Broker",
     "CancelsCoroutines",
+    "ChordEnding",
+    "ChordFull",
     "ChordPart",
     "ChordProgress",
     "Clock",
@@ -110,11 +114,12 @@ __all__ = [
     "ResultStore",
     "RetryPolicy",
     "Revocation",
-    "SendsBodies",
     "Settlement",
     "SlotLost",
     "SlotReady",
     "TellsEveryChange",
     "TypesEvents",
     "Verdict",
+    "end_chords",
+    "weigh_chords",
 ]

@@ -17,7 +17,7 @@ from taskq.ports.messages import (
     Revocation,
     Settlement,
 )
-from taskq.ports.results import Completion, ResultStore
+from taskq.ports.results import ChordFull, Completion, ResultStore
 
 
 class Intake(Protocol):
@@ -55,8 +55,13 @@ class Intake(Protocol):
     def settle(self, settlements: Sequence[Settlement]) -> None:
         """Carry out the verdicts, in order.  CLAIM has taken effect when this returns."""
 
-    def commit(self, completions: Sequence[Completion], store: ResultStore) -> None:
-        """Publish follow-ups, store results, settle: in this order, atomically where possible."""
+    def commit(self, completions: Sequence[Completion], store: ResultStore) -> Sequence[ChordFull]:
+        """Publish follow-ups, store results, count parts of chords, settle; atomic if it can be.
+
+        Returns those that would complete a chord and do not say what ends it.  They are not
+        settled; where the step is atomic, nothing of them was done.  They are committed again,
+        with that chord's ending behind those that they had.
+        """
 
     def renew(self) -> float | None:
         """Renew leases; returns in how many seconds it is due again, None: never."""

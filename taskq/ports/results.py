@@ -37,6 +37,11 @@ class ChordPart:
     also: tuple[tuple[int, str, bytes], ...] = ()
 
     @property
+    def mark(self) -> str:
+        """Under which name it is counted, and may end its chord; every store writes it so."""
+        return f"{self.task_id}:{self.index}"
+
+    @property
     def each(self) -> tuple[ChordPart, ...]:
         """A part for each member, to be counted one by one."""
         if not self.also:
@@ -62,16 +67,63 @@ class ChordProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class ChordEnding:
+    """What ends a chord: made from what all members came to, before the last of them is counted.
+
+    If all went well it is the message of the body.  If not: the errbacks, the failures of the
+    tasks that will not come, and, where the body is a member of another chord, its part there.
+    """
+
+    group_id: str
+    follow_ups: tuple[Outgoing, ...] = ()
+    results: tuple[ResultRecord, ...] = ()
+    outer: ChordPart | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChordFull:
+    """The answer to a completion whose part would complete a chord that it does not end."""
+
+    number: int  # of the completion among those that were committed together
+    group_id: str
+    payloads: tuple[bytes, ...]  # of all members, by index
+
+
+@dataclass(frozen=True, slots=True)
 class Completion:
     """What one ended delivery asks of the outside, in the order in which it takes effect.
 
-    Follow-ups are published, then the result is stored, then the delivery is settled.  What a
-    broker and a store can do as one atomic step, they do as one.
+    Follow-ups are published, then the result is stored, then the chord's part is counted, then
+    the delivery is settled.  What a broker and a store can do as one atomic step, they do as one.
+
+    ``endings`` belong to the chords that the part completes: the first to its own chord, each
+    other to the chord in which the one before it has a part.  One that is not needed after all
+    (more members have come, or somebody else has ended the chord) is left out, with all after it.
     """
 
     follow_ups: tuple[Outgoing, ...] = ()
     result: ResultRecord | None = None
     settlement: Settlement | None = None
+    chord: ChordPart | None = None
+    endings: tuple[ChordEnding, ...] = ()
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether all but its chord's end was done before, where that is no single step."""
+        return bool(self.endings)
+
+    @property
+    def levels(self) -> tuple[tuple[ChordPart, ChordEnding | None], ...]:
+        """Each part that is to be counted, with what ends its chord as far as that is known."""
+        levels: list[tuple[ChordPart, ChordEnding | None]] = []
+        part = self.chord
+        for ending in self.endings:
+            assert part is not None, "an ending belongs to a part"
+            levels.append((part, ending))
+            part = ending.outer
+        if part is not None:
+            levels.append((part, None))
+        return tuple(levels)
 
 
 class ResultStore(Protocol):
@@ -134,8 +186,9 @@ class ResultStore(Protocol):
     def close_chord(self, group_id: str, owner: str) -> bool:
         """Take the right to send the body: True for the first owner, and again for the same.
 
-        The owner is the member that found the count complete.  Its delivery is settled only after
-        ``end_chord``, so if its worker is lost it comes again and goes on where that one was.
+        Asked where the store is no part of the step that settles.  The owner is the member that
+        found the count complete.  Its delivery is settled only after ``end_chord``, so if its
+        worker is lost it comes again and goes on where that one was.
         """
 
     def end_chord(self, group_id: str) -> None:
@@ -143,17 +196,6 @@ class ResultStore(Protocol):
 
     def close(self) -> None:
         """Let go of connections."""
-
-
-@runtime_checkable
-class SendsBodies(Protocol):
-    """A result store that stands where the broker is: a body is sent and its chord ended at once.
-
-    Whoever has lost the right meanwhile (its lease ran out, another did its work) sends nothing.
-    """
-
-    def end_chord_with(self, group_id: str, owner: str, messages: Sequence[Outgoing]) -> bool:
-        """Publish, and end the chord, as one step; False and nothing if the right is gone."""
 
 
 @runtime_checkable

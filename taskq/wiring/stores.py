@@ -57,15 +57,10 @@ def _maker_of(url: str, conf: Any) -> StoreMaker:
 
 
 def _redis(
-    conf: Any, url: str, ground: Ground, broker: Broker, _oid: Callable[[], str]
+    conf: Any, url: str, ground: Ground, _broker: Broker, _oid: Callable[[], str]
 ) -> ResultStore:
     at, options = url if "://" in url else f"{url}://", _redis_options(conf, ground)
     store: ResultStore = load("taskq.adapters.results.redis:RedisStore")(at, **options)
-    if store.address == broker.address:
-        # The first one had only to say where it is; nothing is connected yet.
-        here: Any = broker  # ours: no other has an address
-        beside = load("taskq.adapters.results.redis_beside:RedisStoreBesideBroker")
-        store = beside(at, routes=here.routes, **options)
     return store
 
 

@@ -28,6 +28,7 @@ from taskq.errors import (
     WorkerLostError,
 )
 from taskq.ports import (
+    ChordFull,
     Completion,
     Delivery,
     Ending,
@@ -285,7 +286,7 @@ class DivertedIntake:
         for one in settlements:
             self._heard(one)
 
-    def commit(self, completions: Sequence[Completion], store: ResultStore) -> None:
+    def commit(self, completions: Sequence[Completion], store: ResultStore) -> Sequence[ChordFull]:
         """Finish ended jobs; what only settles a function leaves nothing to do."""
         of_calls = [
             one.settlement
@@ -293,12 +294,16 @@ class DivertedIntake:
             if one.settlement is not None and is_call(one.settlement.tag)
         ]
         real = [
-            one for one in completions if one.settlement is None or not is_call(one.settlement.tag)
+            number
+            for number, one in enumerate(completions)
+            if one.settlement is None or not is_call(one.settlement.tag)
         ]
+        full: Sequence[ChordFull] = ()
         if real:
-            self._inner.commit(real, store)
+            full = self._inner.commit([completions[number] for number in real], store)
         for settlement in of_calls:
             self._heard(settlement)
+        return [replace(one, number=real[one.number]) for one in full]
 
     def _heard(self, one: Settlement) -> None:
         if not is_call(one.tag):

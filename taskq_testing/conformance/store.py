@@ -17,17 +17,11 @@ from typing import Any, Final, Protocol
 import pytest
 
 from taskq.ports import (
-    Broker,
     ChordPart,
     Clock,
-    ExchangeSpec,
     KeepsRests,
-    Message,
-    Outgoing,
-    QueueSpec,
     ResultRecord,
     ResultStore,
-    SendsBodies,
 )
 from taskq_testing.conformance.broker.rig import in_threads
 
@@ -77,9 +71,6 @@ class StoreRig(Protocol):
 
     def reply_to(self) -> str | None:
         """Where results for this thread go, in stores that answer by message."""
-
-    def broker(self) -> Broker | None:
-        """Return the broker that the stores can publish to, if they can."""
 
     def unique(self, name: str) -> str:
         """Return a name that no other test uses."""
@@ -445,6 +436,34 @@ class StoreSuite:
         assert [store.close_chord(group_id, "t0:0") for store in stores] == [False, False, False]
         assert len(bench.writer.chord_parts(group_id)) == 2
 
+    def test_a_chord_may_be_opened_again_after_its_end(self, bench: StoreBench) -> None:
+        """Under the same name; nothing is left of the first time."""
+        if not bench.traits.chords:
+            return  # said by the test above
+        group_id = self._complete_chord(bench)
+        assert bench.writer.close_chord(group_id, "t1:1")
+        bench.writer.end_chord(group_id)
+        bench.writer.open_chord(group_id, 1, 3600.0)
+        counted = bench.writer.count_chord(ChordPart(group_id, 0, "t0", b"again", 3600.0))
+
+        assert (counted.done, counted.size, counted.first) == (1, 1, True)
+        assert bench.writer.close_chord(group_id, "t0:0")
+        assert list(bench.writer.chord_parts(group_id)) == [b"again"]
+
+    def test_a_chord_waits_as_long_as_its_last_member_said(self, bench: StoreBench) -> None:
+        """Each member that ends lengthens the life of all that is kept of it."""
+        if not bench.traits.chords:
+            return  # said by the test above
+        group_id = bench.rig.unique("c")
+        bench.writer.open_chord(group_id, 3, 1.0)
+        counted = []
+        for index in range(3):
+            part = ChordPart(group_id, index, f"t{index}", b"%d" % index, 1.0)
+            counted.append(bench.writer.count_chord(part))
+            bench.clock.sleep(0.6)
+
+        assert [(one.done, one.size) for one in counted] == [(1, 3), (2, 3), (3, 3)]
+
     def test_nobody_may_send_the_body_of_a_chord_that_has_ended(self, bench: StoreBench) -> None:
         """Its owner neither, and ending it once more changes nothing."""
         if not bench.traits.chords:
@@ -456,27 +475,3 @@ class StoreSuite:
 
         asked = [bench.reader.close_chord(group_id, owner) for owner in ("t1:1", "t0:0")]
         assert asked == [False, False]
-
-    def test_a_body_is_sent_as_its_chord_ends(self, bench: StoreBench) -> None:
-        """Where the store can: both or none, and by nobody but the owner."""
-        broker = bench.rig.broker()
-        assert isinstance(bench.writer, SendsBodies) is (broker is not None)
-        if broker is None or not isinstance(bench.writer, SendsBodies):
-            return
-        group_id, queue = self._complete_chord(bench), bench.rig.unique("bodies")
-        declare = (QueueSpec(queue, ExchangeSpec(queue), queue),)
-        message = Message({"task": "body", "id": "b"}, b"[[], {}, {}]", "application/json", "utf-8")
-        bodies = [
-            Outgoing(message, "", queue),
-            Outgoing(message, queue, queue, declare=declare),
-        ]
-        bench.writer.close_chord(group_id, "t1:1")
-
-        assert not bench.writer.end_chord_with(group_id, "t0:0", bodies)
-        assert broker.length(queue) == 0
-        assert bench.writer.close_chord(group_id, "t1:1")
-        assert bench.writer.end_chord_with(group_id, "t1:1", bodies)
-        assert broker.length(queue) == 2
-        assert not bench.writer.end_chord_with(group_id, "t1:1", bodies)
-        assert broker.length(queue) == 2
-        assert not bench.reader.close_chord(group_id, "t1:1")

@@ -22,7 +22,7 @@ from taskq_testing.sim.hands import FIRST_PID, Hands
 from taskq_testing.sim.loop import VirtualLoop
 from taskq_testing.sim.randomness import SeededRandomness, stream
 from taskq_testing.sim.scheduler import Scheduler
-from taskq_testing.sim.store import StoreEnd, StoreEndBesideBroker, StoreModel
+from taskq_testing.sim.store import StoreEnd, StoreModel
 from taskq_testing.sim.trace import Trace
 
 
@@ -55,14 +55,10 @@ class Station:
 
     def store(self) -> StoreEnd:
         """A connection to the store; each process has its own."""
-        profile = self.server.profile
+        name = self.server.profile.name
         if isinstance(self._store_model, AskedStoreModel):
-            return AskedStoreEnd(self._store_model, self.hands, profile.name, self._wait)
-        if not profile.atomic_commit:
-            return StoreEnd(self._store_model, self.hands, profile.name, self._wait)
-        return StoreEndBesideBroker(
-            self._store_model, self.hands, self.broker, profile.name, self._wait
-        )
+            return AskedStoreEnd(self._store_model, self.hands, name, self._wait)
+        return StoreEnd(self._store_model, self.hands, name, self._wait)
 
     def _wait(self, awaited: Awaited) -> None:
         scheduler = self.scheduler

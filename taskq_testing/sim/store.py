@@ -9,12 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from taskq.errors import OperationalError
-from taskq.ports import Broker, ChordPart, ChordProgress, Outgoing, ResultRecord
+from taskq.ports import (
+    ChordEnding,
+    ChordFull,
+    ChordPart,
+    ChordProgress,
+    Completion,
+    Outgoing,
+    ResultRecord,
+    end_chords,
+)
 from taskq.states import READY_STATES, precedence
 from taskq_testing.sim.awaited import Waiting
 from taskq_testing.sim.hands import Hands
+
+# For so long it is known that a chord has ended.
+ENDED_S: Final = 300.0
 
 
 @dataclass(slots=True)
@@ -33,6 +46,15 @@ class Chord:
     parts: dict[int, bytes] = field(default_factory=dict)
     owner: str | None = None  # who has the right to send the body
     ended: bool = False
+    until_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """What counting the parts of a completion comes to."""
+
+    due: tuple[tuple[ChordPart, ChordEnding], ...] = ()  # chords that end
+    counts: ChordPart | None = None  # further members are to come
 
 
 class StoreModel:
@@ -97,7 +119,14 @@ class StoreModel:
 
     def chord(self, group_id: str) -> Chord:
         """The count of one header, begun by whoever comes first."""
-        return self.chords.setdefault(group_id, Chord())
+        known = self.chords.get(group_id)
+        if known is None or (known.until_s is not None and known.until_s <= self._now_s()):
+            known = self.chords[group_id] = Chord()
+        return known
+
+    def prolong(self, chord: Chord, expires_s: float | None) -> None:
+        """Keep a chord for so long from now on."""
+        chord.until_s = self._until(expires_s or None)
 
     def _until(self, expires_s: float | None) -> float | None:
         return None if expires_s is None else self._now_s() + expires_s
@@ -238,10 +267,14 @@ class StoreEnd:
         """The calls below work."""
         return True
 
-    def open_chord(self, group_id: str, size: int, expires_s: float | None) -> None:  # noqa: ARG002 - chords live as long as a world
-        """Say how many members a header has."""
+    def open_chord(self, group_id: str, size: int, expires_s: float | None) -> None:
+        """Say how many members a header has; an earlier chord of that name is forgotten."""
         self._reach()
-        self._model.chord(group_id).size = size
+        if self._model.chord(group_id).ended:
+            del self._model.chords[group_id]
+        chord = self._model.chord(group_id)
+        chord.size = size
+        self._model.prolong(chord, expires_s)
 
     def grow_chord(self, group_id: str, by: int) -> int:
         """Expect more members; returns how many there are then, 0 where none is open."""
@@ -257,6 +290,8 @@ class StoreEnd:
         self._reach()
         chord = self._model.chord(part.group_id)
         first = part.index not in chord.parts
+        if first and not chord.ended:
+            self._model.prolong(chord, part.expires_s)
         chord.parts.setdefault(part.index, part.payload)
         done = len(chord.parts)
         self._hands.say(
@@ -285,13 +320,42 @@ class StoreEnd:
     def end_chord(self, group_id: str) -> None:
         """The body is sent."""
         self._reach()
-        self._end(self._model.chord(group_id), group_id)
-        self._hands.pause()
-
-    def _end(self, chord: Chord, group_id: str) -> None:
+        chord = self._model.chord(group_id)
         if not chord.ended:
             chord.ended = True
             self._hands.say("chord.end", group=group_id, owner=chord.owner)
+        self._model.prolong(chord, ENDED_S)
+        self._hands.pause()
+
+    # -- for a broker whose commit is one step with this store -----------------------------------
+
+    def weigh(self, number: int, completion: Completion) -> ChordFull | Weighed:
+        """Look at what counting would come to; counts nothing."""
+        self._reach()
+        due: list[tuple[ChordPart, ChordEnding]] = []
+        for part, ending in completion.levels:
+            chord = self._model.chord(part.group_id)
+            if chord.ended or chord.owner not in {None, part.mark}:
+                return Weighed(tuple(due))
+            parts = {each.index: each.payload for each in part.each} | chord.parts
+            if chord.size is None or len(parts) < chord.size:
+                return Weighed(tuple(due), part)
+            if ending is None:
+                payloads = tuple(parts[index] for index in sorted(parts))
+                return ChordFull(number, part.group_id, payloads)
+            due.append((part, ending))
+        return Weighed(tuple(due))
+
+    def count(self, weighed: Weighed, publish: Callable[[Sequence[Outgoing]], None]) -> None:
+        """Count, and end what that ends."""
+        for part, ending in weighed.due:
+            for each in part.each:
+                self.count_chord(each)
+            self.close_chord(part.group_id, part.mark)
+            end_chords((ending,), self, publish)
+        if weighed.counts is not None:
+            for each in weighed.counts.each:
+                self.count_chord(each)
 
     def close(self) -> None:
         """There is nothing to let go of."""
@@ -302,34 +366,6 @@ class StoreEnd:
         if self._hands.store_link.cut:
             reason = self._hands.store_link.reason
             raise OperationalError(f"{self.name}: the result store cannot be reached: {reason}")
-
-
-class StoreEndBesideBroker(StoreEnd):
-    """The same of a store that can publish: one script for a chord's body and its end."""
-
-    def __init__(
-        self,
-        model: StoreModel,
-        hands: Hands,
-        broker: Broker,
-        name: str,
-        wait: Waiting,
-    ) -> None:
-        super().__init__(model, hands, name, wait)
-        self._publisher = broker
-
-    def end_chord_with(self, group_id: str, owner: str, messages: Sequence[Outgoing]) -> bool:
-        """Publish, and end the chord, as one step; False and nothing if the right is gone."""
-        self._hands.pause()
-        self._publisher.ping()
-        chord = self._model.chord(group_id)
-        if chord.owner != owner or chord.ended:
-            return False
-        with self._hands.undivided():
-            self._publisher.publish(messages)
-            self._end(chord, group_id)
-        self._hands.pause()
-        return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ import fakeredis
 import pytest
 
 from taskq.adapters.broker.kombu import KombuBroker
-from taskq.adapters.broker.redis import RedisBroker
 from taskq.adapters.broker.serializers import KombuCodec
 from taskq.adapters.clock import SystemClock
 from taskq.adapters.randomness import SystemRandomness
@@ -25,17 +24,14 @@ from taskq.adapters.results.keyvalue import KeyValues, KeyValueStore
 from taskq.adapters.results.memcached import MemcachedValues
 from taskq.adapters.results.packing import Packing
 from taskq.adapters.results.redis import RedisStore
-from taskq.adapters.results.redis_beside import RedisStoreBesideBroker
 from taskq.adapters.results.rpc import RpcStore
-from taskq.ports import Broker, Clock, Place, Reading, ResultStore
+from taskq.ports import Clock, Place, Reading, ResultStore
 from taskq_testing.conformance.store import LIFE_S, StoreSuite, StoreTraits
-from taskq_testing.sim.broker import BrokerModel, broker_end
 from taskq_testing.sim.clock import Time
 from taskq_testing.sim.hands import Hands
-from taskq_testing.sim.profiles import REDIS
 from taskq_testing.sim.randomness import Choices
 from taskq_testing.sim.scheduler import Scheduler
-from taskq_testing.sim.store import StoreEnd, StoreEndBesideBroker, StoreModel
+from taskq_testing.sim.store import StoreEnd, StoreModel
 from taskq_testing.sim.trace import Trace
 
 NUMBERS = itertools.count(1)
@@ -60,9 +56,6 @@ class Rig:
     def reply_to(self) -> str | None:
         return None
 
-    def broker(self) -> Broker | None:
-        return None
-
     def unique(self, name: str) -> str:
         return f"{name}-{RUN}-{next(NUMBERS)}"
 
@@ -79,33 +72,8 @@ class TestMemory(StoreSuite):
         rig.close()
 
 
-@dataclass
-class BesideRig(Rig):
-    """Stores that stand where a broker is."""
-
-    beside: Broker | None = None
-
-    def broker(self) -> Broker | None:
-        return self.beside
-
-    def close(self) -> None:
-        super().close()
-        if self.beside is not None:
-            self.beside.close()
-
-
-def redis_rig(url: str, **options: Any) -> BesideRig:
-    broker = RedisBroker(
-        url,
-        clock=SystemClock(),
-        randomness=SystemRandomness(),
-        place=Place("here", 1),
-        **options,
-    )
-    return BesideRig(
-        lambda: RedisStoreBesideBroker(url, clock=SystemClock(), routes=broker.routes, **options),
-        beside=broker,
-    )
+def redis_rig(url: str, **options: Any) -> Rig:
+    return Rig(lambda: RedisStore(url, clock=SystemClock(), **options))
 
 
 def fake_redis() -> dict[str, Any]:
@@ -295,25 +263,3 @@ class TestModel(StoreSuite):
             return StoreEnd(model, hands, "rabbitmq", lambda _awaited: scheduler.sleep(0.01))
 
         return Rig(make, StoreTraits(threads=False), WorldClock(Hands("c", scheduler, trace)))
-
-
-class TestModelBesideBroker(StoreSuite):
-    @pytest.fixture
-    def rig(self) -> Rig:
-        time = Time()
-        scheduler, trace = Scheduler(time, Choices(0)), Trace()
-        model, server = StoreModel(lambda: time.now_s), BrokerModel(REDIS, lambda: time.now_s)
-
-        def make() -> ResultStore:
-            hands = Hands("node", scheduler, trace)
-            return StoreEndBesideBroker(
-                model,
-                hands,
-                broker_end(server, hands),
-                "redis",
-                lambda _awaited: scheduler.sleep(0.01),
-            )
-
-        hands = Hands("c", scheduler, trace)
-        traits = StoreTraits(threads=False)
-        return BesideRig(make, traits, WorldClock(hands), beside=broker_end(server, hands))

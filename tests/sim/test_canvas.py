@@ -236,21 +236,3 @@ def test_a_group_that_never_begins_does_not_hold_up_its_chord(
     assert result.state == "FAILURE"
     assert world.trace.count("chord.count") == 3
     assert run_checks(world) == []
-
-
-def test_who_lost_its_lease_sends_no_second_body(
-    tasks: TaskQ, taskq_world: Callable[..., World]
-) -> None:
-    """Two runs of one member have the same right; the server lets one of them send."""
-    add, total = (tasks.tasks[f"tests.sim.test_canvas.{name}"] for name in ("add", "total"))
-    world = taskq_world(tasks)
-    world.start_worker("w1")
-    chord([add.s(1, 1), add.s(2, 2)])(total.s())
-
-    def as_another_did(record: Record) -> None:
-        world.store.chord(str(record.facts["group"])).ended = True
-
-    world.when("chord.close", as_another_did)
-    world.run_until_quiet()
-
-    assert bodies_sent(world) == []

@@ -24,6 +24,7 @@ from taskq.adapters.broker.kombu_errands import Errands
 from taskq.adapters.broker.kombu_links import Deadline, Link
 from taskq.adapters.broker.kombu_verdicts import Given, Verdicts
 from taskq.ports import (
+    ChordFull,
     Clock,
     Completion,
     Delivery,
@@ -34,6 +35,8 @@ from taskq.ports import (
     ResultStore,
     Settlement,
     Verdict,
+    end_chords,
+    weigh_chords,
 )
 
 Publish = Callable[[Sequence[Outgoing]], None]
@@ -189,23 +192,38 @@ class KombuIntake(ABC, Generic[Handle]):
         if verdicts:
             self._settle(verdicts)
 
-    def commit(self, completions: Sequence[Completion], store: ResultStore) -> None:
-        """Publish follow-ups, store results, settle: each for the whole batch, in this order.
+    def commit(self, completions: Sequence[Completion], store: ResultStore) -> Sequence[ChordFull]:
+        """Publish follow-ups, store results, count, settle: each for the whole batch, in order.
 
         Left out is what the broker has taken back meanwhile.  Called again after a failure in
         between, it goes on with what was not done.
         """
-        ours = [done for done in completions if _tag(done) not in self._lost]
-        self._publish_once(ours)
-        if results := [done.result for done in ours if done.result is not None]:
+        ours = [(at, done) for at, done in enumerate(completions) if _tag(done) not in self._lost]
+        self._publish_once([done for _, done in ours])
+        results = [done.result for _, done in ours if done.result and not done.goes_on]
+        if results:
             store.store(results)
-        self.settle([done.settlement for done in ours if done.settlement is not None])
-        tags = {_tag(done) for done in completions}
+        full: list[ChordFull] = []
+        settled: list[Completion] = []
+        for at, done in ours:
+            due = weigh_chords(at, done, store)
+            if isinstance(due, ChordFull):
+                full.append(due)
+                continue
+            end_chords(due, store, self._publish)
+            settled.append(done)
+        self.settle([done.settlement for done in settled if done.settlement is not None])
+        missing = {each.number for each in full}
+        tags = {_tag(done) for at, done in enumerate(completions) if at not in missing}
         self._lost.difference_update(tag for tag in tags if tag is not None)
         self._published.difference_update(tag for tag in tags if tag is not None)
+        return full
 
     def _publish_once(self, completions: Sequence[Completion]) -> None:
-        due = [done for done in completions if _tag(done) not in self._published]
+        # What is committed again with the ending of its chord has its own follow-ups out.
+        due = [
+            done for done in completions if not done.goes_on and _tag(done) not in self._published
+        ]
         if follow_ups := [item for done in due for item in done.follow_ups]:
             self._publish(follow_ups)
         self._published |= {done.settlement.tag for done in due if done.settlement is not None}

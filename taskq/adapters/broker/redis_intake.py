@@ -27,15 +27,19 @@ from taskq.adapters.broker.redis_waiting import GRACE_S, PEEK_S, Listener, Peeks
 from taskq.adapters.broker.redis_wire import delivery_of
 from taskq.adapters.results.redis import RedisStore
 from taskq.ports import (
+    ChordFull,
     Clock,
     Completion,
     Delivery,
     LostMessage,
     Malformed,
+    Outgoing,
     QueueSpec,
     Randomness,
     ResultStore,
     Settlement,
+    end_chords,
+    weigh_chords,
 )
 
 # A lease is renewed so often in its time that two renewals may fail.
@@ -161,21 +165,13 @@ class RedisIntake:
             self._lease.do(link, [settling.operation(one) for one in settlements])
             settling.settled(settlements)
 
-    def commit(self, completions: Sequence[Completion], store: ResultStore) -> None:
-        """Publish follow-ups, store results, settle; one atomic step if the store is here too."""
+    def commit(self, completions: Sequence[Completion], store: ResultStore) -> Sequence[ChordFull]:
+        """Publish, store, count, settle; one atomic step for each if the store is here too."""
         rides = isinstance(store, RedisStore) and store.address == self._pool.address
-        needs_store = any(one.result is not None for one in completions)
-        with self._speaking() as link:
-            if rides or not needs_store:
-                self._commit_here(link, completions, store)
-                return
-            ours = self._still_ours(link, completions)
-            self._publish_once(link, ours)
-        records = [one.result for one in ours if one.result is not None]
-        if records:
-            store.store(records)
-        self.settle([one.settlement for one in ours if one.settlement is not None])
-        self._published.clear()
+        if rides or not any(one.result is not None or one.chord is not None for one in completions):
+            with self._speaking() as link:
+                return self._commit_here(link, completions, store)
+        return self._commit_elsewhere(completions, store)
 
     def renew(self) -> float | None:
         """Renew the lease, and take over from workers that did not renew theirs."""
@@ -312,32 +308,78 @@ class RedisIntake:
 
     def _commit_here(
         self, link: Link, completions: Sequence[Completion], store: ResultStore
-    ) -> None:
+    ) -> Sequence[ChordFull]:
         settling, here = self._settling, store if isinstance(store, RedisStore) else None
-        self._lease.do(link, [settling.completion(one, here) for one in completions])
-        settling.settled(one.settlement for one in completions)
+        operations = [settling.completion(one, here) for one in completions]
+        self._lease.do(link, operations)
+        full: list[ChordFull] = []
+        for number, operation in enumerate(operations):
+            missing = operation.missing
+            if missing is not None:
+                assert here is not None, "chords are counted only in the store at this place"
+                group_id = operation.levels[missing.level].part.group_id
+                full.append(ChordFull(number, group_id, here.unpacked(missing.payloads)))
+        settling.settled(
+            one.settlement
+            for one, operation in zip(completions, operations, strict=True)
+            if operation.missing is None
+        )
+        return full
 
-    def _still_ours(self, link: Link, completions: Sequence[Completion]) -> list[Completion]:
-        """Leave out those whose lease was lost: somebody else does them."""
-        tags = [one.settlement.tag for one in completions if one.settlement is not None]
-        if tags and not link.ask("ZSCORE", self._layout.workers, self._lease.token):
+    def _commit_elsewhere(
+        self, completions: Sequence[Completion], store: ResultStore
+    ) -> Sequence[ChordFull]:
+        with self._speaking() as link:
+            self._keep_lease(link)
+            ours = [
+                (number, one)
+                for number, one in enumerate(completions)
+                if self._settling.is_out(one.settlement)
+            ]
+            self._publish_once(link, [one for _, one in ours])
+        if records := [one.result for _, one in ours if one.result and not one.goes_on]:
+            store.store(records)
+        full: list[ChordFull] = []
+        settlements: list[Settlement] = []
+        for number, one in ours:
+            due = weigh_chords(number, one, store)
+            if isinstance(due, ChordFull):
+                full.append(due)
+                continue
+            end_chords(due, store, self._publish)
+            if one.settlement is not None:
+                settlements.append(one.settlement)
+        self.settle(settlements)
+        self._published.difference_update(one.tag for one in settlements)
+        return full
+
+    def _keep_lease(self, link: Link) -> None:
+        """Notice that somebody else has taken over what is out: then it is no longer ours."""
+        if self._lease.held and not link.ask("ZSCORE", self._layout.workers, self._lease.token):
             self._lease.restore(link)
-        return [one for one in completions if self._settling.is_out(one.settlement)]
 
     def _publish_once(self, link: Link, completions: Sequence[Completion]) -> None:
-        """Publish follow-ups; not again when this is repeated because the store failed."""
+        """Publish follow-ups; not again when this is repeated, or more is known of their chord."""
         outgoing = [
             follow_up
             for one in completions
-            if one.settlement is None or one.settlement.tag not in self._published
+            if not one.goes_on
+            and (one.settlement is None or one.settlement.tag not in self._published)
             for follow_up in one.follow_ups
         ]
-        if outgoing:
-            texts = [self._routes.envelope(one) for one in outgoing]
-            link.ask_many(self._routes.commands(self._routes.pushes(link, outgoing, texts)))
+        self._push(link, outgoing)
         self._published.update(
             one.settlement.tag for one in completions if one.settlement is not None
         )
+
+    def _publish(self, outgoing: Sequence[Outgoing]) -> None:
+        with self._speaking() as link:
+            self._push(link, outgoing)
+
+    def _push(self, link: Link, outgoing: Sequence[Outgoing]) -> None:
+        if outgoing:
+            texts = [self._routes.envelope(one) for one in outgoing]
+            link.ask_many(self._routes.commands(self._routes.pushes(link, outgoing, texts)))
 
     # -- closing ---------------------------------------------------------------------------------
 

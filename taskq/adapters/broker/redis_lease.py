@@ -25,6 +25,7 @@ from taskq.adapters.broker.redis_layout import Layout
 from taskq.adapters.broker.redis_link import Link
 from taskq.adapters.broker.redis_operations import (
     Held,
+    Level,
     Operation,
     Said,
     Tag,
@@ -37,6 +38,7 @@ from taskq.adapters.broker.redis_operations import (
 from taskq.adapters.broker.redis_routes import Push, Routes
 from taskq.adapters.broker.redis_scripts import REGISTER, TAKE
 from taskq.adapters.broker.redis_scripts_commit import COMMIT
+from taskq.adapters.results.redis_records import ResultWrite
 
 # Operations in one script: the server does nothing else meanwhile, so this bounds its pause.
 OPERATIONS_PER_CALL: Final = 100
@@ -157,7 +159,8 @@ class Lease:
         """Note what has taken effect; returns the batch, and what was left out of it."""
         out = set(said.left_out)
         for number, one in enumerate(batch):
-            if one.tag is None or number in said.failed:
+            one.missing = said.missing.get(number)
+            if one.tag is None or number in said.failed or one.missing is not None:
                 continue
             if number in out and not said.registered:
                 continue
@@ -172,6 +175,7 @@ class Lease:
         number, why = next(iter(failed.items()))
         lists = [push.key for push in batch[number].pushes]
         lists += [one.routing_key for one in batch[number].outgoing]
+        lists += [level.key for level in batch[number].levels]
         raise BrokerError(
             link.server.name,
             f"could not do what an ended message asks for ({', '.join(lists)}: {why})",
@@ -201,11 +205,10 @@ class Lease:
             if one.outgoing:
                 pushes = (*self._routes.pushes(link, one.outgoing, one.texts), *pushes)
             tag = "" if one.tag is None else one.tag
-            arguments += (one.mode, tag, len(pushes), len(one.results))
-            for push in pushes:
-                arguments += (push.command, push.key, push.value, push.life_ms)
-            for result in one.results:
-                arguments += (result.key, result.life_ms, result.blockers, result.payload)
+            arguments += (one.mode, tag, len(pushes), len(one.results), len(one.levels))
+            _write(arguments, pushes, one.results)
+            for level in one.levels:
+                self._write_level(link, arguments, level)
         keys = [
             layout.workers,
             layout.lease(token),
@@ -215,6 +218,15 @@ class Lease:
             layout.parked_tasks,
         ]
         return read_said(link.run(COMMIT, keys, arguments))
+
+    def _write_level(self, link: Link, arguments: list[Any], level: Level) -> None:
+        pushes = self._routes.pushes(link, level.outgoing, level.texts) if level.outgoing else ()
+        parts = level.part.each
+        arguments += (level.key, level.life_ms, len(parts), int(level.ends))
+        arguments += (len(pushes), len(level.results), level.guard_ms)
+        for part, payload in zip(parts, level.payloads, strict=True):
+            arguments += (part.mark, part.index, payload)
+        _write(arguments, pushes, level.results)
 
     def mode(self, tag: Tag) -> str:
         """Which mode ends this tag."""
@@ -291,6 +303,13 @@ class Lease:
             link.ask_many(
                 [("DEL", layout.claimed(self.token)), ("ZREM", layout.workers, self.token)]
             )
+
+
+def _write(arguments: list[Any], pushes: Sequence[Push], results: Sequence[ResultWrite]) -> None:
+    for push in pushes:
+        arguments += (push.command, push.key, push.value, push.life_ms)
+    for result in results:
+        arguments += (result.key, result.life_ms, result.blockers, result.payload)
 
 
 def _slices(tags: Sequence[Any]) -> Iterable[Sequence[Any]]:

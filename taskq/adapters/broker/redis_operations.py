@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from taskq.adapters.broker.redis_routes import Push
 from taskq.adapters.results.redis_records import ResultWrite
-from taskq.ports import Outgoing
+from taskq.ports import ChordPart, Outgoing
 
 # What marks an entry whose message was found among those of a lost worker.
 ADOPTED: Final = b"@"
@@ -32,6 +32,28 @@ class Held(NamedTuple):
 
 
 @dataclass(slots=True)
+class Level:
+    """A part of a chord that is to be counted, and what ends the chord if that is known."""
+
+    key: str  # of the group
+    part: ChordPart
+    life_ms: int
+    payloads: tuple[bytes, ...]  # one for each member
+    guard_ms: int
+    ends: bool = False
+    outgoing: tuple[Outgoing, ...] = ()
+    texts: tuple[str, ...] = ()
+    results: tuple[ResultWrite, ...] = ()
+
+
+class Missing(NamedTuple):
+    """Which level of an operation has no ending, and what the members of its chord came to."""
+
+    level: int
+    payloads: list[bytes]  # by index
+
+
+@dataclass(slots=True)
 class Operation:
     """One thing to do with one tag (or none), and what must be sent and stored before."""
 
@@ -41,11 +63,13 @@ class Operation:
     texts: tuple[str, ...] = ()
     pushes: tuple[Push, ...] = ()
     results: tuple[ResultWrite, ...] = ()
+    levels: tuple[Level, ...] = ()
+    missing: Missing | None = None  # what the server said
 
     @property
     def is_plain(self) -> bool:
         """Whether the tag is all there is."""
-        return not (self.pushes or self.results or self.outgoing)
+        return not (self.pushes or self.results or self.outgoing or self.levels)
 
 
 @dataclass(slots=True)
@@ -55,10 +79,11 @@ class Said:
     registered: bool
     left_out: list[int] = field(default_factory=list)
     failed: dict[int, str] = field(default_factory=dict)
+    missing: dict[int, Missing] = field(default_factory=dict)
 
     def did(self, number: int) -> bool:
         """Whether an operation was carried out."""
-        return number not in self.left_out and number not in self.failed
+        return not (number in self.left_out or number in self.failed or number in self.missing)
 
 
 def read_said(reply: Sequence[Any]) -> Said:
@@ -67,9 +92,18 @@ def read_said(reply: Sequence[Any]) -> Said:
     for item in reply[1:]:
         if isinstance(item, int):
             said.left_out.append(item - 1)
+        elif isinstance(item, list):
+            number, members = item
+            said.missing[said.left_out.pop()] = Missing(number - 1, by_index(members))
         else:
             said.failed[said.left_out.pop()] = item.decode(errors="replace")
     return said
+
+
+def by_index(members: Sequence[bytes]) -> list[bytes]:
+    """Put results into order that come with an index behind each."""
+    pairs = zip(members[::2], members[1::2], strict=True)
+    return [payload for payload, _ in sorted(pairs, key=lambda pair: float(pair[1]))]
 
 
 # -- moves that only the script can make ---------------------------------------------------------

@@ -1,7 +1,8 @@
 """The Lua scripts of the Redis driver, and what all of them begin with.  Each is one atomic step.
 
-The script that settles is in ``redis_scripts_commit``, those of what is parked and of dead letters
-in ``redis_scripts_parking`` and ``redis_scripts_letters``.
+The script that settles is in ``redis_scripts_commit``, what counts chords in
+``redis_scripts_chords``, what is about the parked and about dead letters in
+``redis_scripts_parking`` and ``redis_scripts_letters``.
 
 None of them parses or writes a message: a message is opaque here (a round trip through the
 server's JSON library would turn empty arrays into empty objects).  What a lease holds is
@@ -215,68 +216,5 @@ for _, exchange in ipairs(overdue) do
   redis.call('ZREM', KEYS[1], exchange)
 end
 return #overdue
-"""
-)
-
-# KEYS: parts, done, size    ARGV: '<task id>:<index>', index, payload, life in ms (0: none)
-# Returns how many are counted, the size or false, and whether this one is new.
-COUNT_CHORD: Final = Script(
-    """
-local first = redis.call('ZCOUNT', KEYS[1], ARGV[2], ARGV[2]) == 0 and 1 or 0
-if first == 1 then
-  redis.call('ZADD', KEYS[1], ARGV[2], ARGV[3])
-  redis.call('SADD', KEYS[2], ARGV[1])
-  if ARGV[4] ~= '0' then
-    redis.call('PEXPIRE', KEYS[1], ARGV[4])
-    redis.call('PEXPIRE', KEYS[2], ARGV[4])
-  end
-end
-return {redis.call('ZCARD', KEYS[1]), redis.call('GET', KEYS[3]), first}
-"""
-)
-
-# KEYS: size                           ARGV: how many more
-# Only what is open grows: a size made anew here would have no end.  Returns 0 where it is not.
-GROW_CHORD: Final = Script(
-    """
-if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-return redis.call('INCRBY', KEYS[1], ARGV[1])
-"""
-)
-
-# KEYS: guard, parts, done             ARGV: owner
-# The guard names who has the right to send the body, and lives as long as what was counted.
-CLOSE_CHORD: Final = Script(
-    """
-local owner = redis.call('GET', KEYS[1])
-if owner then return owner == ARGV[1] and 1 or 0 end
-redis.call('SREM', KEYS[3], '')
-local life_ms = redis.call('PTTL', KEYS[2])
-if life_ms > 0 then
-  redis.call('SET', KEYS[1], ARGV[1], 'PX', life_ms)
-else
-  redis.call('SET', KEYS[1], ARGV[1])
-end
-return 1
-"""
-)
-
-# KEYS: guard, parts, done, size       ARGV: owner ('': whoever), life of the guard in ms,
-#   for each message of the body: command, key, value, life of the key in ms (0: none)
-# Says 0 and does nothing where the right is somebody else's, or the body is out already.
-# The size goes, so that a part that is counted later finds nothing to complete; parts stay as
-# long as the guard, for a worker that lost the right and does not know it yet.
-END_CHORD: Final = Script(
-    """
-if ARGV[1] ~= '' and redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-redis.call('DEL', KEYS[4])
-for i = 3, #ARGV, 4 do
-  redis.call(ARGV[i], ARGV[i + 1], ARGV[i + 2])
-  if ARGV[i + 3] ~= '0' then redis.call('PEXPIRE', ARGV[i + 1], ARGV[i + 3]) end
-end
-redis.call('SET', KEYS[1], 'done', 'PX', ARGV[2])
-redis.call('PEXPIRE', KEYS[2], ARGV[2])
-redis.call('PEXPIRE', KEYS[3], ARGV[2])
-return 1
 """
 )

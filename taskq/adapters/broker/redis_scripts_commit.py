@@ -6,6 +6,7 @@ from typing import Final
 
 from taskq.adapters.broker.redis_link import Script
 from taskq.adapters.broker.redis_scripts import BURYING, NOW, STORING
+from taskq.adapters.broker.redis_scripts_chords import LEVELS
 
 # What a push may ask for beside a plain command.  Each moves what the lease holds under the tag,
 # byte for byte; nothing but names and times is sent for it.
@@ -56,23 +57,45 @@ local function push(tag, command, key, value, life_ms)
   if type(said) == 'table' and said.err then return said.err end
   if life_ms ~= '0' then redis.call('PEXPIRE', key, life_ms) end
 end
+
+local function push_all(tag, at, many)
+  for i = at, at + 4 * many - 1, 4 do
+    local failure = push(tag, ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3])
+    if failure then return failure end
+  end
+end
+
+local function words(failure)
+  return type(failure) == 'table' and failure.err or tostring(failure)
+end
+
+local function store_all(at, many)
+  for i = at, at + 4 * many - 1, 4 do
+    local fine, said = pcall(store, ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3])
+    if not fine then return words(said) end
+  end
+end
 """
 
 # KEYS: workers, lease, claimed, dead, letters, tasks that are parked
 # ARGV: token, lease in ms, most dead letters, prefixes of what is parked and of its messages,
 #   operations ...
-# An operation: mode, tag, number of pushes, number of results,
+# An operation: mode, tag, number of pushes, number of results, number of levels of chords,
 #   for each push: command, key, value, life of the key in ms (0: none)
 #   for each result: key, life in ms (0: none), states that it must not replace, payload
+#   the levels: see ``LEVELS``
 # Modes: D is done with the tag, E the same of a claimed one, C claims it, N has no tag.
-# Where the tag is not in the lease, the operation is left out.
+# Where the tag is not in the lease, the operation is left out.  So is one that would complete a
+# chord and does not say what ends it.
 # Returns whether the token is known, then the numbers of operations left out; that of one that
-# failed is followed by its error.
+# failed is followed by its error, that of one that lacks an ending by the number of the level and
+# the results (each with its index) of all members.
 COMMIT: Final = Script(
     STORING
     + NOW
     + BURYING
     + _MOVES
+    + LEVELS
     + """
 redis.call('HDEL', KEYS[2], '')
 local registered = redis.call('ZSCORE', KEYS[1], ARGV[1]) and 1 or 0
@@ -80,25 +103,31 @@ if registered == 1 then redis.call('ZADD', KEYS[1], now_ms + ARGV[2], ARGV[1]) e
 local i, last, number, out = 6, #ARGV, 0, {registered}
 while i <= last do
   local mode, tag = ARGV[i], ARGV[i + 1]
-  local pushes, results = tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
-  i = i + 4
+  local pushes, results, many = tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3]), ARGV[i + 4]
+  local at = i + 5
+  local levels, failure, full, deep, counts = nil, nil, nil, 0, nil
+  i = at + 4 * (pushes + results)
+  if many ~= '0' then
+    levels = {}
+    for k = 1, tonumber(many) do levels[k], i = read_level(i) end
+  end
   number = number + 1
   if mode == 'N' or redis.call('HEXISTS', KEYS[2], tag) == 1 then
-    local failure = nil
-    for _ = 1, pushes do
-      if not failure then failure = push(tag, ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]) end
-      i = i + 4
+    if levels then
+      local fine
+      fine, deep, counts, full = pcall(weigh, levels)
+      if not fine then failure = words(deep) end
     end
-    for _ = 1, results do
-      if not failure then
-        local fine, said = pcall(store, ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3])
-        if not fine then failure = type(said) == 'table' and said.err or tostring(said) end
+    if not failure and not full then
+      failure = push_all(tag, at, pushes) or store_all(at + 4 * pushes, results)
+      if levels and not failure then
+        local fine, said = pcall(carry_out, levels, deep, counts)
+        failure = fine and said or not fine and words(said) or nil
       end
-      i = i + 4
     end
-    if failure then
+    if failure or full then
       out[#out + 1] = number
-      out[#out + 1] = failure
+      out[#out + 1] = failure or full
     elseif mode == 'C' then
       redis.call('SADD', KEYS[3], tag)
     elseif mode ~= 'N' then
@@ -107,7 +136,6 @@ while i <= last do
     end
   else
     out[#out + 1] = number
-    i = i + 4 * (pushes + results)
   end
 end
 return out

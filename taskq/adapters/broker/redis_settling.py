@@ -13,6 +13,7 @@ from taskq.adapters.broker.redis_letters import letter_head
 from taskq.adapters.broker.redis_loose import Loose
 from taskq.adapters.broker.redis_operations import (
     Held,
+    Level,
     Operation,
     Tag,
     bury,
@@ -24,7 +25,7 @@ from taskq.adapters.broker.redis_recovery import DAMAGED
 from taskq.adapters.broker.redis_routes import Push, Routes
 from taskq.adapters.broker.redis_wire import read_envelope, returned, task_id_of
 from taskq.adapters.results.redis import RedisStore
-from taskq.ports import Clock, Completion, Settlement, Verdict
+from taskq.ports import ChordEnding, ChordPart, Clock, Completion, Settlement, Verdict
 
 REJECTED: Final = "rejected"
 
@@ -76,7 +77,21 @@ class Settling:
         if completion.result is not None:
             assert store is not None, "results ride only with the store at this place"
             operation.results = (store.write_of(completion.result),)
+        if completion.chord is not None:
+            assert store is not None, "chords are counted only in the store at this place"
+            operation.levels = tuple(
+                self._level(part, ending, store) for part, ending in completion.levels
+            )
         return operation
+
+    def _level(self, part: ChordPart, ending: ChordEnding | None, store: RedisStore) -> Level:
+        level = store.level_of(part)
+        if ending is not None:
+            level.ends = True
+            level.outgoing = ending.follow_ups
+            level.texts = tuple(self._routes.envelope(one) for one in ending.follow_ups)
+            level.results = tuple(store.write_of(record) for record in ending.results)
+        return level
 
     def settled(self, settlements: Iterable[Settlement | None]) -> None:
         """Note what has been carried out; only of what has no lease is there anything to note."""

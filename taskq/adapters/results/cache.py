@@ -185,8 +185,10 @@ class MemoryStore:
         return True
 
     def open_chord(self, group_id: str, size: int, expires_s: float | None) -> None:
-        """Say how many members a header has."""
+        """Say how many members a header has; an earlier chord of that name is forgotten."""
         with self._shelf.lock:
+            if self._chord(group_id, expires_s).ended:
+                del self._shelf.chords[group_id]
             self._chord(group_id, expires_s).size = size
 
     def count_chord(self, part: ChordPart) -> ChordProgress:

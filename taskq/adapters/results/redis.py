@@ -1,8 +1,8 @@
 """Redis as the ResultStore port: Celery's keys and channels.
 
 ``celery-task-meta-<id>`` holds a result, and its text is published on a channel of that name;
-``celery-taskset-meta-<id>`` holds a group, and with ``.j .s .d .c`` behind it a chord's parts,
-size, what was counted, and who sends its body.  ``taskq-rest-<id>`` holds steps of a chain.
+``celery-taskset-meta-<id>`` holds a group; what stands behind it of a chord is told in
+``redis_scripts_chords``.  ``taskq-rest-<id>`` holds steps of a chain.
 
 Used by clients, by pool processes, and by workers whose broker is not at the same place (where
 it is, a result rides on the script that settles its message).  Safe to use from many threads,
@@ -17,12 +17,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from taskq.adapters.broker.redis_link import ANY, FINAL, LOST, Link, LinkPool, Script
-from taskq.adapters.broker.redis_scripts import (
+from taskq.adapters.broker.redis_operations import Level, by_index
+from taskq.adapters.broker.redis_scripts import STORE
+from taskq.adapters.broker.redis_scripts_chords import (
+    CHORD_PARTS,
     CLOSE_CHORD,
     COUNT_CHORD,
     END_CHORD,
     GROW_CHORD,
-    STORE,
+    OPEN_CHORD,
 )
 from taskq.adapters.broker.redis_url import servers
 from taskq.adapters.results.packing import Packing
@@ -44,7 +47,8 @@ TASK_KEY: Final = "celery-task-meta-"
 GROUP_KEY: Final = "celery-taskset-meta-"
 # Behind the key of a compressed result: see the script that stores.
 STATE_BESIDE: Final = ".state"
-# Long enough that nobody who counted last still hesitates.
+# For so long it is known that a chord has ended: Celery's own, and longer than any member that is
+# delivered again takes to come.
 CHORD_GUARD_MS: Final = 300_000
 RESULTS_PER_CALL: Final = 100
 # Celery's own: a result that cannot be stored is worth waiting for.
@@ -124,6 +128,20 @@ class RedisStore:
         """Say how a record is written, for a broker that writes it along with its own."""
         return result_write(record, self._task_key, self._packing)
 
+    def level_of(self, part: ChordPart) -> Level:
+        """Say how a part of a chord is counted, for a broker that counts it along with its own."""
+        return Level(
+            self._group_key + part.group_id,
+            part,
+            life_ms(part.expires_s),
+            tuple(self._packing.pack(one.payload) for one in part.each),
+            CHORD_GUARD_MS,
+        )
+
+    def unpacked(self, payloads: Sequence[bytes]) -> tuple[bytes, ...]:
+        """Return results of members as they were before they were written."""
+        return tuple(self._packing.unpack(one) for one in payloads)
+
     def store(self, records: Sequence[ResultRecord]) -> None:
         """Write and publish.  A final state is not overwritten by one that is less final."""
         for start in range(0, len(records), RESULTS_PER_CALL):
@@ -198,8 +216,8 @@ class RedisStore:
         return True
 
     def open_chord(self, group_id: str, size: int, expires_s: float | None) -> None:
-        """Say how many members a header has."""
-        self._set(self._chord_key(group_id, "s"), str(size).encode(), expires_s)
+        """Say how many members a header has; an earlier chord of that name is forgotten."""
+        self._run(OPEN_CHORD, [self._group_key + group_id], [size, life_ms(expires_s)])
 
     def grow_chord(self, group_id: str, by: int) -> int:
         """Expect more members; returns how many there are then, 0 where none is open."""
@@ -207,20 +225,17 @@ class RedisStore:
 
     def count_chord(self, part: ChordPart) -> ChordProgress:
         """Keep a member's result and count it, once for each index."""
-        keys = [self._chord_key(part.group_id, end) for end in "jds"]
-        mark = f"{part.task_id}:{part.index}"
         payload = self._packing.pack(part.payload)
-        arguments = [mark, part.index, payload, life_ms(part.expires_s)]
-        done, size, first = self._run(COUNT_CHORD, keys, arguments)
+        arguments = [part.mark, part.index, payload, life_ms(part.expires_s)]
+        done, size, first = self._run(COUNT_CHORD, [self._group_key + part.group_id], arguments)
         return ChordProgress(
             part.group_id, int(done), None if size is None else int(size), bool(first)
         )
 
     def chord_parts(self, group_id: str) -> Sequence[bytes]:
         """Return the payloads of all counted parts, by index."""
-        key = self._chord_key(group_id, "j")
-        kept = self._call(lambda link: link.ask("ZRANGE", key, 0, -1), READING)
-        return [self._packing.unpack(one) for one in kept]
+        kept = self._run(CHORD_PARTS, [self._group_key + group_id], [])
+        return list(self.unpacked(by_index(kept)))
 
     def close_chord(self, group_id: str, owner: str) -> bool:
         """Take the right to send the body: True for the first owner, and again for the same."""
@@ -229,7 +244,8 @@ class RedisStore:
 
     def end_chord(self, group_id: str) -> None:
         """The body is sent: from now on nobody gets the right."""
-        self._run(END_CHORD, self._chord_keys(group_id), ["", CHORD_GUARD_MS])
+        keys = [self._chord_key(group_id, end) for end in "cjdst"]
+        self._run(END_CHORD, keys, [CHORD_GUARD_MS])
 
     def close(self) -> None:
         """Let go of connections."""
@@ -292,10 +308,6 @@ class RedisStore:
         payload = self._packing.unpack(kept)
         content_type, content_encoding = content_of(payload)
         return ResultRecord(task_id, state_of(payload), payload, content_type, content_encoding)
-
-    def _chord_keys(self, group_id: str) -> list[str]:
-        """Guard, parts, what was counted, size."""
-        return [self._chord_key(group_id, end) for end in "cjds"]
 
     def _chord_key(self, group_id: str, end: str) -> str:
         return f"{self._group_key}{group_id}.{end}"

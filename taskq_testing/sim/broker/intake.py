@@ -7,19 +7,24 @@ from typing import Any, Final
 
 from taskq.errors import BrokerLostError
 from taskq.ports import (
+    ChordFull,
     Completion,
     Delivery,
     LostMessage,
     Malformed,
+    Outgoing,
     QueueSpec,
     ResultStore,
     Settlement,
     Verdict,
+    end_chords,
+    weigh_chords,
 )
 from taskq_testing.sim.broker.model import BrokerModel
 from taskq_testing.sim.broker.sessions import Out, Session
 from taskq_testing.sim.hands import Hands
 from taskq_testing.sim.profiles import RENEWALS
+from taskq_testing.sim.store import StoreEnd, Weighed
 from taskq_testing.sim.topology import Held
 
 # How many messages one call of ``receive`` brings at most.
@@ -157,38 +162,77 @@ class IntakeEnd:
             self._settle(settlement)
         self._hands.pause()
 
-    def commit(self, completions: Sequence[Completion], store: ResultStore) -> None:
-        """Publish, store, settle; one step where the broker can, else three."""
-        together = self._model.profile.atomic_commit and store.address == self._address
-        for completion in completions:
+    def commit(self, completions: Sequence[Completion], store: ResultStore) -> Sequence[ChordFull]:
+        """Publish, store, count, settle; one step where the broker can, else each on its own."""
+        atomic = self._model.profile.atomic_commit
+        together = atomic and store.address == self._address
+        full: list[ChordFull] = []
+        for number, completion in enumerate(completions):
             # A store elsewhere is no matter where nothing is stored.
-            whole = together or (self._model.profile.atomic_commit and completion.result is None)
+            stores = completion.result is not None or completion.chord is not None
+            whole = together or (atomic and not stores)
             self._hands.pause()
             self._check()
             if self._lost_its_lease(completion):
                 continue
             if whole:
                 with self._hands.undivided():
-                    self._complete(completion, store)
+                    missing = self._complete_at_once(number, completion, store)
             else:
-                self._complete(completion, store)
+                missing = self._complete(number, completion, store)
+            if missing is not None:
+                full.append(missing)
         self._hands.pause()
+        return full
 
-    def _complete(self, completion: Completion, store: ResultStore) -> None:
+    def _complete_at_once(
+        self, number: int, completion: Completion, store: ResultStore
+    ) -> ChordFull | None:
+        """Look at the chords first: where an ending is missing, nothing is done."""
+        counted: Weighed | None = None
+        if completion.chord is not None:
+            weighed = _of_this_world(store).weigh(number, completion)
+            if isinstance(weighed, ChordFull):
+                return weighed
+            counted = weighed
+        self._publish(completion.follow_ups)
+        if completion.result is not None:
+            store.store((completion.result,))
+        if counted is not None:
+            _of_this_world(store).count(counted, self._publish)
+        if completion.settlement is not None:
+            self._settle(completion.settlement)
+        return None
+
+    def _complete(
+        self, number: int, completion: Completion, store: ResultStore
+    ) -> ChordFull | None:
         tag = None if completion.settlement is None else completion.settlement.tag
-        for outgoing in completion.follow_ups[self._published.get(tag, 0) :]:
-            self._check()
-            self._model.put(outgoing, self._hands.say)
+        # What is committed again with the ending of its chord has its own follow-ups out.
+        follow_ups = () if completion.goes_on else completion.follow_ups
+        for outgoing in follow_ups[self._published.get(tag, 0) :]:
+            self._publish((outgoing,))
             if tag is not None:
                 self._published[tag] = self._published.get(tag, 0) + 1
             self._hands.pause()
-        if completion.result is not None:
+        if completion.result is not None and not completion.goes_on:
             self._check()
             store.store((completion.result,))
+        due = weigh_chords(number, completion, store)
+        if isinstance(due, ChordFull):
+            return due
+        end_chords(due, store, self._publish)
         if completion.settlement is not None:
             self._check()
             self._settle(completion.settlement)
             self._published.pop(tag, None)
+        return None
+
+    def _publish(self, messages: Sequence[Outgoing]) -> None:
+        for outgoing in messages:
+            self._hands.pause()
+            self._check()
+            self._model.put(outgoing, self._hands.say)
 
     def _lost_its_lease(self, completion: Completion) -> bool:
         """Somebody else has the message now; what this run did must not count twice."""
@@ -332,6 +376,11 @@ class IntakeEnd:
     def _check(self) -> None:
         if not self.session.open:
             raise BrokerLostError(self._address, self._hands.link.reason)
+
+
+def _of_this_world(store: ResultStore) -> StoreEnd:
+    assert isinstance(store, StoreEnd), "what has the address of a world is its store"
+    return store
 
 
 def _nothing() -> None:

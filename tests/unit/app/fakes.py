@@ -6,7 +6,7 @@ import itertools
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, cast
 
 from taskq import current
@@ -14,8 +14,10 @@ from taskq.app.app import App
 from taskq.errors import ContentDisallowed, DecodeError, EncodeError
 from taskq.ports import (
     Broker,
+    ChordFull,
     ChordPart,
     ChordProgress,
+    Completion,
     Encoded,
     Ending,
     Job,
@@ -24,6 +26,8 @@ from taskq.ports import (
     Ports,
     Reading,
     ResultRecord,
+    end_chords,
+    weigh_chords,
 )
 
 
@@ -239,11 +243,21 @@ def drain(app: Any, work: Any, limit: int = 100) -> list[Ending]:
         if ending.result is not None:
             app.lab_store.store([ending.result])
         if ending.chord is not None:
-            progress = [app.lab_store.count_chord(part) for part in ending.chord.each][-1]
-            if progress.size is not None and progress.done >= progress.size:
-                work.finish_chord(job, ending.chord)
+            count(app, work, job, ending.chord)
         todo += app.lab_broker.take()
     return endings
+
+
+def count(app: Any, work: Any, job: Job, part: ChordPart) -> bool:
+    """Count a member of a chord, and do what ends chords by it; says whether any ends."""
+    completion = Completion(chord=part)
+    due = weigh_chords(0, completion, app.ports.store)
+    while isinstance(due, ChordFull):
+        ending = work.chord_ending(job, due, len(completion.endings))
+        completion = replace(completion, endings=(*completion.endings, ending))
+        due = weigh_chords(0, completion, app.ports.store)
+    end_chords(due, app.ports.store, app.ports.broker.publish)
+    return bool(due)
 
 
 @contextmanager

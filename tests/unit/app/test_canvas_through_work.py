@@ -12,8 +12,8 @@ from taskq.app.work import Work
 from taskq.canvas.primitives import chain, chord, group
 from taskq.canvas.signature import signature
 from taskq.errors import EncodeError, Ignore, ImproperlyConfigured, TaskRevokedError
-from taskq.ports import ChordPart, EndingKind, Ports
-from tests.unit.app.fakes import DictStore, LabApp, body_of, drain, job_of, meta_of
+from taskq.ports import ChordEnding, ChordFull, EndingKind, Ports
+from tests.unit.app.fakes import DictStore, LabApp, body_of, count, drain, job_of, meta_of
 
 
 @pytest.fixture
@@ -83,14 +83,11 @@ def test_a_chord_sends_its_body_once(app: LabApp, work: Work, add: Any, xsum: An
     jobs = [job_of(each, token=n) for n, each in enumerate(app.lab_broker.take())]
     parts = [work(job).chord for job in reversed(jobs)]
 
-    for part in parts:
-        assert part is not None
-        app.lab_store.count_chord(part)
     last = parts[-1]
     assert last is not None
-    finished = [work.finish_chord(jobs[0], last) for _ in range(2)]
+    ended = [count(app, work, jobs[0], part) for part in (*parts, last) if part is not None]
 
-    assert finished == [True, False]
+    assert ended == [False, False, True, False]
     (body,) = app.lab_broker.take()
     assert body_of(body)[0] == [[3, 7, 11]]
     assert body.message.headers["id"] == result.id
@@ -135,9 +132,7 @@ def test_a_chain_in_a_header_counts_when_it_breaks(
     assert result.state == "FAILURE"
 
 
-def test_a_revoked_member_ends_its_chord(
-    app: LabApp, work: Work, add: Any, xsum: Any, store: DictStore
-) -> None:
+def test_a_revoked_member_ends_its_chord(app: LabApp, work: Work, add: Any, xsum: Any) -> None:
     """A chord does not wait for a member that will never run."""
     result = chord([add.s(1, 2), add.s(3, 4)])(xsum.s())
     first, second = (job_of(each) for each in app.lab_broker.take())
@@ -146,10 +141,8 @@ def test_a_revoked_member_ends_its_chord(
     revoked = work.conclude(second, EndingKind.REVOKED, "revoked", {})
     assert ran.chord is not None
     assert revoked.chord is not None
-    store.count_chord(ran.chord)
-    progress = store.count_chord(revoked.chord)
-    assert (progress.done, progress.size) == (2, 2)
-    work.finish_chord(second, revoked.chord)
+    assert not count(app, work, first, ran.chord)
+    assert count(app, work, second, revoked.chord)
 
     assert result.state == "FAILURE"
     assert TaskRevokedError.__name__ in str(result.result)
@@ -336,16 +329,12 @@ def test_a_body_that_cannot_be_sent_fails(
     result = chord([add.s(1, 2), add.s(3, 4)])(xsum.s())
     jobs = [job_of(each, token=n) for n, each in enumerate(app.lab_broker.take())]
     parts = [work(job).chord for job in jobs]
-    for part in parts:
-        assert part is not None
-        app.lab_store.count_chord(part)
 
     def refuse(*_: Any, **__: Any) -> Any:
         raise EncodeError("json cannot encode it")
 
     monkeypatch.setattr("taskq.app.follow.chord_message", refuse)
-    assert parts[1] is not None
-    assert work.finish_chord(jobs[1], parts[1])
+    assert [count(app, work, jobs[1], part) for part in parts if part] == [False, True]
 
     assert result.state == "FAILURE"
     assert str(result.result) == "The body cannot be sent: json cannot encode it"
@@ -422,13 +411,12 @@ def test_an_errback_that_raises_or_is_unknown_harms_nobody(
 def test_a_member_without_a_body_finishes_nothing(
     app: LabApp, work: Work, add: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its message names no chord; that is said, and the right is left to others."""
+    """Its message names no chord; that is said, and the chord ends with nothing."""
     add.delay(1, 2)
     (sent,) = app.lab_broker.take()
 
-    assert not work.finish_chord(job_of(sent), ChordPart("g", 0, "t", b""))
+    assert work.chord_ending(job_of(sent), ChordFull(0, "g", ()), 0) == ChordEnding("g")
     assert "names no body" in caplog.text
-    assert app.lab_store.owners == {}
 
 
 def test_a_member_can_be_added_to_a_chord_only(app: LabApp, work: Work, add: Any) -> None:

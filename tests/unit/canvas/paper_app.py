@@ -98,6 +98,7 @@ class PaperApp:
             task_always_eager=False,
             task_allow_error_cb_on_chord_header=False,
             result_expires=3600,
+            result_chord_expires=None,
         )
         vars(self.conf).update(settings)
         self.tasks: dict[str, Any] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -273,7 +274,7 @@ def test_a_group_that_something_follows_is_a_chord(app: PaperApp) -> None:
 
     result: Any = canvas.apply_async(chain=[dict(app.sig("d")), dict(app.sig("c"))])
 
-    assert app.store.opened == [(canvas.id, 2, 3600.0)]
+    assert app.store.opened == [(canvas.id, 2, 7 * DAY_S)]
     assert [step["task"] for step in app.sent[0].chord["kwargs"]["tasks"]] == ["c", "d"]  # type: ignore[index]  # it is there
     assert result.parent.parent.id == canvas.id
 
@@ -397,7 +398,7 @@ def test_a_group_at_the_end_of_a_chain_in_a_header_brings_all_its_members(app: P
 
     chained, single = app.sent
     header_id = app.store.opened[0][0]
-    assert app.store.opened == [(header_id, 3, 3600.0)]
+    assert app.store.opened == [(header_id, 3, 7 * DAY_S)]
     step = Step(wire(chained.chain)[0], (1,), {}, {"parent_id": "p", "chain": []})
     members = unfold(step, app).operations
     places = [(each.options["group_id"], each.options["group_index"]) for each in members]  # type: ignore[union-attr]  # steps
@@ -504,25 +505,30 @@ def test_a_store_that_cannot_count_refuses_chords(app: PaperApp) -> None:
     assert not app.sent
 
 
-@pytest.mark.parametrize(("setting", "seconds"), [(None, None), (0, None), (60, 60.0)])
-def test_an_open_chord_lapses_with_the_results(setting: Any, seconds: float | None) -> None:
-    """``result_expires`` may be seconds, a timedelta, or nothing."""
-    app = PaperApp(result_expires=setting)
+DAY_S = 86_400.0
+
+
+@pytest.mark.parametrize(
+    ("results", "said", "seconds"),
+    [
+        (None, None, None),
+        (0, None, None),
+        (60, None, 7 * DAY_S),
+        (timedelta(days=30), None, 30 * DAY_S),
+        (60, 90, 90.0),
+        (None, timedelta(minutes=2), 120.0),
+        (60, 0, None),
+    ],
+)
+def test_a_chord_waits_longer_than_results_are_kept(
+    results: Any, said: Any, seconds: float | None
+) -> None:
+    """A week at least for its next member, unless ``result_chord_expires`` says how long."""
+    app = PaperApp(result_expires=results, result_chord_expires=said)
 
     chord([app.sig("a")], app.sig("b"))()
 
     assert app.store.opened[0][2] == seconds
-
-
-def test_result_expires_may_be_a_timedelta() -> None:
-    """As its default is."""
-    from datetime import timedelta
-
-    app = PaperApp(result_expires=timedelta(hours=1))
-
-    chord([app.sig("a")], app.sig("b"))()
-
-    assert app.store.opened[0][2] == 3600.0
 
 
 def test_the_app_of_a_canvas_is_that_of_its_parts(app: PaperApp) -> None:
