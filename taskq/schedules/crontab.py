@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final, Self
 
@@ -31,9 +30,7 @@ class crontab(BaseSchedule):  # noqa: N801 - Celery's name
         day_of_week: Any = "*",
         day_of_month: Any = "*",
         month_of_year: Any = "*",
-        *,
-        nowfun: Callable[[], datetime] | None = None,
-        app: Any = None,
+        **kwargs: Any,
     ) -> None:
         self._orig_minute = minute
         self._orig_hour = hour
@@ -46,7 +43,7 @@ class crontab(BaseSchedule):  # noqa: N801 - Celery's name
         self.day_of_month = expand("day_of_month", day_of_month, 31, 1)
         self.month_of_year = expand("month_of_year", month_of_year, 12, 1)
         self._refuse_never()
-        super().__init__(nowfun=nowfun, app=app)
+        super().__init__(**kwargs)
 
     @classmethod
     def from_string(cls, crontab: str) -> Self:

@@ -5,7 +5,7 @@ Where it is, is worked out by ephem (extra ``solar``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import Any, ClassVar, Final, NamedTuple
@@ -50,15 +50,9 @@ class solar(BaseSchedule):  # noqa: N801 - Celery's name
 
     max_search_days: ClassVar[int] = 365
 
-    def __init__(
-        self,
-        event: str,
-        lat: float,
-        lon: float,
-        *,
-        nowfun: Callable[[], datetime] | None = None,
-        app: Any = None,
-    ) -> None:
+    _all_events: ClassVar[frozenset[str]] = frozenset(EVENTS)  # packages offer them for choice
+
+    def __init__(self, event: str, lat: float, lon: float, **kwargs: Any) -> None:
         if event not in EVENTS:
             raise ValueError(f"solar({event!r}): there is {', '.join(EVENTS)}")
         if not -_MOST_LATITUDE <= lat <= _MOST_LATITUDE:
@@ -73,7 +67,7 @@ class solar(BaseSchedule):  # noqa: N801 - Celery's name
         self.cal.lat, self.cal.lon = str(lat), str(lon)
         self.cal.elev, self.cal.pressure = 0, 0  # the horizon says what the air does
         self.cal.horizon = found.horizon
-        super().__init__(nowfun=nowfun, app=app)
+        super().__init__(**kwargs)
 
     def next_after(self, moment: datetime) -> datetime | None:
         """Return the first time after a moment; None if there is none within a year."""

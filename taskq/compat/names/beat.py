@@ -7,4 +7,10 @@ from typing import Final
 
 from taskq.compat.names.row import Module
 
-MODULES: Final[Mapping[str, Module]] = {}
+MODULES: Final[Mapping[str, Module]] = {
+    "celery.apps": Module(),
+    "celery.apps.beat": Module(names={"Beat": "taskq.wiring.beat:Beat"}),
+    "celery.beat": Module("taskq.beat"),
+    "celery.bin.beat": Module(names={"beat": "taskq.cli.beat:command"}),
+    "celery.schedules": Module("taskq.schedules"),
+}
