@@ -122,4 +122,9 @@ def _place(call: Call, group_id: str, levels: int) -> Place | None:
 def _plain(options: dict[str, Any]) -> dict[str, Any]:
     """Return the options of a signature that are attributes of a request."""
     names = {"group_id": "group", "group_index": "group_index", "chord": "chord"}
-    return {names[key]: value for key, value in options.items() if key in names}
+    found = {names[key]: value for key, value in options.items() if key in names}
+    stamped = options.get("stamped_headers")
+    if stamped:
+        stamps = {name: options[name] for name in stamped if name in options}
+        found.update(stamped_headers=list(stamps), stamps=stamps)
+    return found
