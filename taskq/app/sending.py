@@ -126,6 +126,8 @@ class Sending(Derived):
         prepared = self.prepare(name, args, kwargs, options, task)
         self._hand_over(prepared)
         call = prepared.call
+        if result_cls is None and task is not None and task.overrides("AsyncResult"):
+            result_cls = task.AsyncResult
         if result_cls is None:
             result: AsyncResult[Any] = AsyncResult(call.id, app=self)
         else:

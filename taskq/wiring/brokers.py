@@ -148,3 +148,25 @@ DRIVERS: Final[Mapping[str, Callable[[Any, Sequence[str], Ground], Broker]]] = M
         "sentinel": redis_broker,
     }
 )
+
+
+class _Elsewhere:
+    """The settings of an app, but for where its broker is."""
+
+    def __init__(self, conf: Any, url: str) -> None:
+        self._conf = conf
+        self._there = {"broker_url": url, "broker_read_url": None, "broker_write_url": None}
+
+    def __getattr__(self, name: str) -> Any:
+        return self._there[name] if name in self._there else getattr(self._conf, name)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._there[name] if name in self._there else self._conf[name]
+
+
+def broker_at(app: Any, url: str) -> Broker:
+    """Return a broker at another place than the one that the app's settings name."""
+    ports = app.ports
+    ground = Ground(ports.clock, ports.randomness, ports.place, ports.codec)
+    conf = _Elsewhere(app.conf, url)
+    return make_broker(conf, ground)

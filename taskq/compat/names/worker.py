@@ -51,6 +51,14 @@ MODULES: Final[Mapping[str, Module]] = {
     "celery.concurrency.thread": Module(
         names={"TaskPool": "taskq.worker.concurrency:ThreadTaskPool"}
     ),
+    "celery.contrib": Module(),
+    "celery.contrib.abortable": Module("taskq.contrib.abortable"),
+    "celery.contrib.django": Module(),
+    "celery.contrib.django.task": Module("taskq.contrib.django.task"),
+    "celery.contrib.migrate": Module("taskq.contrib.migrate"),
+    "celery.contrib.rdb": Module("taskq.runtime.debugger"),
+    "celery.contrib.sphinx": Module("taskq.contrib.sphinx"),
+    "celery.contrib.testing": Module("taskq.contrib.testing"),
     "celery.contrib.testing.worker": Module("taskq.contrib.testing"),
     "celery.events": Module(
         names={
