@@ -60,7 +60,7 @@ class chord(Composite[Any]):  # noqa: N801 - Celery's name
 
     def _adopt(self) -> None:
         self.kwargs.setdefault("kwargs", {})
-        self.tasks = _as_header(self.kwargs.get("header") or (), self._app)
+        self.tasks = _adopted_header(self.kwargs.get("header") or (), self._app)
         self.body = _as_body(maybe_signature(self.kwargs.get("body"), app=self._app))
 
     def __call__(self, body: Any = None, **options: Any) -> Any:
@@ -265,6 +265,16 @@ def _as_body(body: Any) -> Any:
     if is_nothing(body):
         return None
     return body.group() if body is not None and is_chunks(body) else body
+
+
+def _adopted_header(header: Any, app: Any) -> Any:
+    """Make a header of data that is the chord's own: a copy at each level doubles with each."""
+    found = maybe_signature(header, app=app)
+    if not isinstance(found, Signature):
+        return [maybe_signature(member, app=app) for member in found]
+    if not isinstance(found, group):
+        return [found]
+    return found if found.options or found.args else found.tasks
 
 
 def _as_header(header: Any, app: Any) -> Any:
