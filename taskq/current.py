@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Any, Final, Protocol
 from weakref import WeakSet
@@ -60,6 +61,9 @@ class AppLike(Protocol):
 
     def send_task(self, name: str, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
         """Send by name; returns a result."""
+
+    def together(self) -> AbstractContextManager[None]:
+        """Publish what is sent inside in one go."""
 
     def AsyncResult(self, task_id: str, **kwargs: Any) -> Any:  # noqa: N802 - Celery's name
         """Return a handle of one result."""

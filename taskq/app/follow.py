@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from taskq import states
 from taskq.app import rests
 from taskq.app.asked import must_be_kept, tell_members
+from taskq.app.incoming import Incoming
 from taskq.canvas.plan import chord_body_step, error_steps, next_steps, unfold
 from taskq.canvas.rests import ref_of
 from taskq.canvas.signature import maybe_signature
@@ -33,6 +34,7 @@ __all__ = [
     "failures_of",
     "ids_of",
     "messages",
+    "own_place",
     "part_of_chord",
     "places_of",
     "tasks_of",
@@ -208,6 +210,13 @@ def chord_places(call: Call) -> list[Place]:
     if call.chord is not None and call.group is not None:
         return [Place(call.chord, call.group, call.group_index or 0, call.id)]
     return _places_at_end(call.chain)
+
+
+def own_place(incoming: Incoming) -> Place:
+    """Return the place of a member that does no more than count, straight from its message."""
+    headers = incoming.headers
+    index = headers.get("group_index") or 0
+    return Place(incoming.embed["chord"], headers["group"], index, headers["id"])
 
 
 def places_of(sig: Any) -> list[Place]:

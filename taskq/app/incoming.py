@@ -31,6 +31,16 @@ class Incoming:
         embed = self.embed
         return bool(embed and (embed.get("callbacks") or embed.get("chain") or embed.get("chord")))
 
+    @property
+    def only_counts(self) -> bool:
+        """Whether all that follows a success is that its chord counts it: most members of one."""
+        embed = self.embed
+        return (
+            bool(embed.get("chord"))
+            and self.headers.get("group") is not None
+            and not (embed.get("callbacks") or embed.get("chain"))
+        )
+
     def call(self, job: Job) -> Call:
         """Return the message as a record."""
         return read(self.headers, job.properties, (self.args, self.kwargs, self.embed))
@@ -58,7 +68,7 @@ def decode(app: Any, job: Job) -> Incoming:
             and type(kwargs) is dict
             and isinstance(headers.get("id"), str)
         ):
-            check_followers(headers.get("group"), embed)
+            check_followers(headers.get("group"), headers.get("group_index"), embed)
             return Incoming(headers, args, kwargs, embed)
     # Anything else is a mixture of protocols, or no task: the long way says what is wrong.
     call = read(headers, job.properties, value)
@@ -68,7 +78,7 @@ def decode(app: Any, job: Job) -> Incoming:
         "chain": call.chain,
         "chord": call.chord,
     }
-    check_followers(headers.get("group"), embed)
+    check_followers(headers.get("group"), headers.get("group_index"), embed)
     return Incoming(headers, list(call.args), dict(call.kwargs), embed)
 
 

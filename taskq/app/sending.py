@@ -43,6 +43,11 @@ class Prepared(NamedTuple):
 
 # What is sent inside of ``together`` goes out at its end, in one publish.
 _outbox: Final[ContextVar[list[Prepared] | None]] = ContextVar("taskq_outbox", default=None)
+# The app that does it; None where whoever collects does not publish.
+_publisher: Final[ContextVar[Sending | None]] = ContextVar("taskq_publisher", default=None)
+# So many are kept at most: a group may have any number of members, and workers can begin with the
+# first while the others are made.
+MOST_TOGETHER: Final = 250
 
 
 class Sending(Derived):
@@ -147,30 +152,39 @@ class Sending(Derived):
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
-        """Publish at the end, at once, what is sent inside."""
+        """Publish at the end, at once, what is sent inside; of very many some go out before."""
         if _outbox.get() is not None:
             yield  # who is further out publishes
             return
         with self.collecting() as outbox:
-            yield
+            token = _publisher.set(self)
+            try:
+                yield
+            finally:
+                _publisher.reset(token)
         self.publish(outbox)
 
     @contextlib.contextmanager
     def collecting(self) -> Iterator[list[Prepared]]:
         """Keep what is sent inside, and publish nothing: the caller does."""
         outbox: list[Prepared] = []
-        token = _outbox.set(outbox)
+        token, nobody = _outbox.set(outbox), _publisher.set(None)
         try:
             yield outbox
         finally:
             _outbox.reset(token)
+            _publisher.reset(nobody)
 
     def _hand_over(self, prepared: Prepared) -> None:
-        outbox = _outbox.get()
-        if outbox is None:
-            self.publish((prepared,))
-        else:
-            outbox.append(prepared)
+        outbox, publisher = _outbox.get(), _publisher.get()
+        if outbox is None or (publisher is not None and publisher is not self):
+            self.publish((prepared,))  # what another app sends is not ours to publish
+            return
+        outbox.append(prepared)
+        if publisher is not None and len(outbox) >= MOST_TOGETHER:
+            some = outbox[:]
+            outbox.clear()
+            self.publish(some)
 
     def publish(self, messages: Sequence[Prepared]) -> None:
         """Give messages to the broker, and tell that they were sent."""

@@ -231,7 +231,11 @@ class Work:
         task, value = plan.task, outcome.value
         follow_ups: tuple[Outgoing, ...] = ()
         part: ChordPart | None = None
-        if incoming.has_followers:
+        if incoming.has_followers and incoming.only_counts:
+            # Of a thousand members one ends the chord; the others need not know what it is.
+            place = follow.own_place(incoming)
+            part = follow.part_of_chord(self.app, [place], request.id, states.SUCCESS, value)
+        elif incoming.has_followers:
             call = incoming.call(job)
             follow_ups = follow.after_success(self.app, call, value, job.content_type)
             places = [] if call.chain else follow.chord_places(call)

@@ -39,7 +39,8 @@ class Composite(Signature[R]):
     def _send(self, args: Sequence[Any] | None, kwargs: Any, options: Mapping[str, Any]) -> Any:
         """Send it, whatever the settings say."""
         unfolded = self.unfold(args, kwargs, **options)
-        carry_out(unfolded.operations, self.app)
+        with self.app.together():
+            carry_out(unfolded.operations, self.app)
         return unfolded.result
 
     def unfold(

@@ -13,14 +13,18 @@ from taskq.errors import InvalidTaskError
 
 LISTS: Final = ("callbacks", "errbacks", "chain")
 ONE: Final = "chord"
+# Members of a group are numbered; what is no number of that size would stop whoever counts.
+MOST_INDEX: Final = 2**31
 # Signatures in signatures: far deeper than anybody's workflow, and safe for a stack.
 MOST_DEEP: Final = 200
 
 
-def check_followers(group: Any, embed: Any) -> None:
+def check_followers(group: Any, index: Any, embed: Any) -> None:
     """Raise ``InvalidTaskError`` that says which part is not what it should be."""
     if group is not None and type(group) is not str:
         raise InvalidTaskError(f"its group is {_kind(group)}, not an id")
+    if index is not None and not _is_index(index):
+        raise InvalidTaskError(f"its group_index is {_kind(index)}, not a place in a group")
     if not embed:
         return
     if not isinstance(embed, dict):
@@ -59,11 +63,20 @@ def _check_options(options: Mapping[str, Any], where: str, depth: int) -> None:
         value = options.get(name)
         if value is not None and not isinstance(value, str):
             raise InvalidTaskError(f"its {where} has a {name} that is {_kind(value)}, not an id")
+    index = options.get("group_index")
+    if index is not None and not _is_index(index):
+        raise InvalidTaskError(
+            f"its {where} has a group_index that is {_kind(index)}, not a place in a group"
+        )
     for name in ("link", "link_error", "chain"):
         if given := options.get(name):
             _check_list(given, f"{where}.{name}", depth)
     if given := options.get(ONE):
         _check_signature(given, f"{where}.{ONE}", depth)
+
+
+def _is_index(value: Any) -> bool:
+    return type(value) is int and 0 <= value < MOST_INDEX
 
 
 def _kind(value: Any) -> str:

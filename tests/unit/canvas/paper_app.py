@@ -7,6 +7,7 @@ with recorded messages without the rest of taskq.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import SimpleNamespace
@@ -122,6 +123,9 @@ class PaperApp:
 
     def sig(self, name: str, *args: Any, **options: Any) -> Signature[Any]:
         return Signature(name, args, app=self, **options)
+
+    def together(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def AsyncResult(self, task_id: str, **kwargs: Any) -> Any:  # noqa: N802 - Celery's name
         return PaperResult(task_id)

@@ -29,7 +29,7 @@ json_values = st.recursive(
 @given(json_values, json_values)
 def test_anything_at_all_is_sound_or_refused(group: Any, embed: Any) -> None:
     try:
-        check_followers(group, embed)
+        check_followers(group, None, embed)
     except InvalidTaskError as error:
         assert str(error)
 
@@ -39,7 +39,7 @@ def test_workflows_are_sound(name: str) -> None:
     step = signature("t", (1,))
     nested = chord([chain(step, group(step, step)), step], chain(step, step))
 
-    check_followers("g1", {name: [step, nested], "chord": step})
+    check_followers("g1", 0, {name: [step, nested], "chord": step})
 
 
 @pytest.mark.parametrize(
@@ -56,12 +56,12 @@ def test_workflows_are_sound(name: str) -> None:
 )
 def test_what_is_wrong_is_named(embed: Any, said: str) -> None:
     with pytest.raises(InvalidTaskError, match=said):
-        check_followers(None, embed)
+        check_followers(None, None, embed)
 
 
 def test_a_group_is_named_by_text() -> None:
     with pytest.raises(InvalidTaskError, match="its group is dict"):
-        check_followers({"a": 1}, None)
+        check_followers({"a": 1}, None, None)
 
 
 def test_what_is_too_deep_is_refused() -> None:
@@ -70,4 +70,13 @@ def test_what_is_too_deep_is_refused() -> None:
         deep = {"task": "t", "options": {"link": [deep]}}
 
     with pytest.raises(InvalidTaskError, match="nested more than"):
-        check_followers(None, {"callbacks": [deep]})
+        check_followers(None, None, {"callbacks": [deep]})
+
+
+@pytest.mark.parametrize("index", ["x", 1.5, -1, 10**400, True, [0]])
+def test_a_place_in_a_group_is_a_number(index: Any) -> None:
+    """Whoever counts members would stop at anything else."""
+    with pytest.raises(InvalidTaskError, match="group_index"):
+        check_followers("g1", index, None)
+    with pytest.raises(InvalidTaskError, match="group_index"):
+        check_followers("g1", 0, {"chord": {"task": "t", "options": {"group_index": index}}})
