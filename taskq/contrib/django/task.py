@@ -28,6 +28,6 @@ class DjangoTask(Task[..., Any]):
 
 
 def _on_commit(send: Any) -> None:
-    from django.db import transaction  # noqa: PLC0415 - Django is there where this is called
+    from django.db import transaction  # type: ignore[import-untyped]  # noqa: PLC0415 - Django is there where this is called
 
     transaction.on_commit(send)
