@@ -37,11 +37,15 @@ class ScheduleInUseError(ImproperlyConfigured):
 
 
 class ScheduleFile:
-    """One file, open for one process."""
+    """One file."""
 
     def __init__(self, path: str) -> None:
         self.path = Path(path).absolute()
-        self._lock: int | None = self._take()
+        self._lock: int | None = None
+
+    def acquire(self) -> None:
+        """Keep others out; raises ``ScheduleInUseError`` where another process does so."""
+        self._lock = self._take()
 
     def read(self) -> bytes | None:
         """Return what it holds; None where there is none."""

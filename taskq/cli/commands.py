@@ -30,7 +30,7 @@ COMMANDS: Final[Mapping[str, Row]] = MappingProxyType(
         "logtool": Row("taskq.cli.logtool", "Say what the logs of workers tell of tasks."),
         "migrate": Row("taskq.cli.migrate", "Move tasks from one broker to another."),
         "multi": Row("taskq.cli.multi", "Start, stop and restart several workers."),
-        "list": Row("taskq.cli.list", "Show what the broker knows."),
+        "list": Row("taskq.cli.list", "Show what the broker knows, and what beat does when."),
         "purge": Row("taskq.cli.purge", "Throw away all messages that wait in queues."),
         "report": Row("taskq.cli.report", "Show versions and settings, for a bug report."),
         "result": Row("taskq.cli.result", "Show the result of a task."),

@@ -39,7 +39,7 @@ class schedule(BaseSchedule):  # noqa: N801 - Celery's name
 
     def remaining_estimate(self, last_run_at: datetime) -> timedelta:
         """Return how long it is until the next run; negative when it is late."""
-        return self._due_after(last_run_at) - self._utc(self.now())
+        return self.due_after(last_run_at) - self._utc(self.now())
 
     def is_due(self, last_run_at: datetime) -> tuple[bool, float | None]:
         """Say whether it is due, and in how many seconds to ask again."""
@@ -52,12 +52,13 @@ class schedule(BaseSchedule):  # noqa: N801 - Celery's name
 
     def run_at(self, last_run_at: datetime, now: datetime) -> datetime:
         """Return when it was due, if it is hardly late; else now."""
-        due = self._due_after(last_run_at)
+        due = self.due_after(last_run_at)
         late = self._utc(now) - due
         hardly = timedelta(0) <= late <= self.run_every / _LATE
         return due.astimezone(now.tzinfo) if hardly and now.tzinfo else now
 
-    def _due_after(self, last_run_at: datetime) -> datetime:
+    def due_after(self, last_run_at: datetime) -> datetime:
+        """Return when the next run is due, after one that counts from a moment; in UTC."""
         due = self._utc(last_run_at) + self.run_every
         return (
             self._utc(_full_unit(due.astimezone(self.tz), self.run_every)) if self.relative else due

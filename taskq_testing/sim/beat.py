@@ -26,11 +26,8 @@ class Disk:
         self.full = False  # nothing more can be written
 
     def open(self, path: str, owner: object) -> KeepsBytes:
-        """Open a file for one process; refuses where another one has it."""
-        if path in self.holders:
-            raise ImproperlyConfigured(f"{path}: another beat has this schedule file")
-        self.holders[path] = owner
-        return _File(self, path, self._hands)
+        """Open a file for one process."""
+        return _File(self, path, self._hands, owner)
 
     def let_go(self, owner: object) -> None:
         """Its process is dead, and holds nothing any more."""
@@ -41,8 +38,14 @@ class Disk:
 class _File:
     """One open file."""
 
-    def __init__(self, disk: Disk, path: str, hands: Hands) -> None:
-        self._disk, self._path, self._hands = disk, path, hands
+    def __init__(self, disk: Disk, path: str, hands: Hands, owner: object) -> None:
+        self._disk, self._path, self._hands, self._owner = disk, path, hands, owner
+
+    def acquire(self) -> None:
+        """Keep others out."""
+        if self._path in self._disk.holders:
+            raise ImproperlyConfigured(f"{self._path}: another beat has this schedule file")
+        self._disk.holders[self._path] = self._owner
 
     def read(self) -> bytes | None:
         """Return what it holds."""

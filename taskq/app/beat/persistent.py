@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final, Protocol
 
@@ -23,10 +24,15 @@ __all__ = ["KeepsBytes", "PersistentScheduler"]
 
 FORMAT: Final = "taskq schedule"
 VERSION: Final = 1
+# What reading raises where the content is somebody else's, or damaged.
+NO_SCHEDULE: Final = (ValueError, TypeError, KeyError, AttributeError)
 
 
 class KeepsBytes(Protocol):
-    """One file, which nobody else may use meanwhile."""
+    """One file."""
+
+    def acquire(self) -> None:
+        """Keep others out until ``close``; raises ``ImproperlyConfigured`` where they are in."""
 
     def read(self) -> bytes | None:
         """Return what it holds; None where there is none.  Raises ``OSError``."""
@@ -57,10 +63,19 @@ class PersistentScheduler(Scheduler):
 
     def setup_schedule(self) -> None:
         """Take up what the settings say, and the last runs of the file."""
-        self._file = type(self).persistence(self._path)
+        file: KeepsBytes = type(self).persistence(self._path)
+        file.acquire()
+        self._file = file
         super().setup_schedule()
-        self._take_up(self._read())
+        self._take_up(self._read(file))
         self.sync()
+
+    def preview(self) -> None:
+        """Have the entries as a beat would that started now; the file is only read."""
+        super().setup_schedule()
+        content = type(self).persistence(self._path).read()
+        with suppress(*NO_SCHEDULE):  # it would be set aside
+            self._take_up({} if content is None else rows_of(content))
 
     def get_schedule(self) -> Any:
         """Return the entries by their names."""
@@ -113,18 +128,17 @@ class PersistentScheduler(Scheduler):
         self._sending.pop(name, None)
         self._changed = True
 
-    def _read(self) -> Mapping[str, Mapping[str, Any]]:
-        assert self._file is not None
-        content = self._file.read()
+    def _read(self, file: KeepsBytes) -> Mapping[str, Mapping[str, Any]]:
+        content = file.read()
         if content is None:
             return {}
         try:
             return rows_of(content)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except NO_SCHEDULE as error:
             facts = {
                 "path": self._path,
                 "reason": str(error) or type(error).__name__,
-                "kept": self._file.set_aside(),
+                "kept": file.set_aside(),
             }
             say(self.logger, Say(Level.WARNING, "schedule set aside", facts))
             return {}

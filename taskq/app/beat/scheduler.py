@@ -104,9 +104,7 @@ class Scheduler:
 
     def install_default_entries(self, data: Any) -> None:
         """Add what beat does by itself: cleaning up results, where the store does not."""
-        backend = self.app.backend
-        expires = self.app.conf.result_expires
-        if not expires or getattr(backend, "supports_autoexpire", True) or CLEANUP in data:
+        if not self.app.conf.result_expires or CLEANUP in data or not self._keeps_expired_results:
             return
         entry = {
             "task": CLEANUP,
@@ -114,6 +112,13 @@ class Scheduler:
             "options": {"expires": CLEANUP_EXPIRES_S},
         }
         self.update_from_dict({CLEANUP: entry})
+
+    @property
+    def _keeps_expired_results(self) -> bool:
+        """Whether results stay in the store until somebody cleans up."""
+        if not hasattr(self.app.ports.store, "clean_up"):
+            return False
+        return not getattr(self.app.backend, "supports_autoexpire", False)
 
     def update_from_dict(self, dict_: Mapping[str, Any]) -> None:
         """Add or replace entries."""
