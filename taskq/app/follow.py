@@ -19,6 +19,7 @@ from taskq.canvas.plan import chord_body_step, error_steps, next_steps, unfold
 from taskq.canvas.rests import ref_of
 from taskq.canvas.signature import maybe_signature
 from taskq.canvas.steps import Step, carry_out, is_composite
+from taskq.current import get_current_worker_task
 from taskq.errors import NotRegistered
 from taskq.ports import ChordPart, Outgoing, ResultRecord
 from taskq.protocol.message import Call
@@ -59,9 +60,23 @@ def messages(app: Any, steps: Iterable[Step]) -> tuple[Outgoing, ...]:
     """Turn steps into messages; the chords among them are opened."""
     with app.collecting() as outbox:
         for step in steps:
-            carry_out(unfold(step, app).operations, app)
+            unfolded = unfold(step, app)
+            carry_out(unfolded.operations, app)
+            _leave_trail(unfolded.result)
     app.announce_sent(outbox)
     return tuple(each.outgoing for each in outbox)
+
+
+def _leave_trail(result: Any) -> None:
+    """Let a group that was sent be a child of the task that ended; single tasks are by themselves.
+
+    Of a chord that is the group of its header.
+    """
+    task = get_current_worker_task()
+    while result is not None and result.parent is not None:
+        result = result.parent
+    if task is not None and getattr(result, "results", None) is not None:
+        task.add_trail(result)
 
 
 def of_signature(app: Any, sig: Any) -> tuple[Outgoing, ...]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from graphlib import TopologicalSorter
 from typing import Any, TextIO
+
+from taskq.canvas.drawing import Drawing, dot_text, mermaid
 
 __all__ = ["DependencyGraph"]
 
@@ -45,13 +47,35 @@ class DependencyGraph:
 
     def to_dot(self, fh: TextIO, formatter: Any = None) -> None:
         """Write the graph in the language of graphviz."""
-        label = formatter or self.formatter or str
+        label = self._label(formatter)
         print("digraph dependencies {", file=fh)
         for node, others in self.adjacent.items():
-            print(f'  "{label(node)}"', file=fh)
+            print(f"  {dot_text(label(node))}", file=fh)
             for other in others:
-                print(f'  "{label(node)}" -> "{label(other)}"', file=fh)
+                print(f"  {dot_text(label(node))} -> {dot_text(label(other))}", file=fh)
         print("}", file=fh)
+
+    def to_mermaid(self, fh: TextIO, formatter: Any = None) -> None:
+        """Write the graph as a Mermaid flowchart."""
+        print(mermaid(self.drawing(formatter)), file=fh)
+
+    def drawing(self, formatter: Any = None) -> Drawing:
+        """Return the graph as nodes and arrows, to be written in any language."""
+        label, drawing = self._label(formatter), Drawing()
+        numbers = {node: drawing.add(label(node)) for node in self.adjacent}
+        for node, others in self.adjacent.items():
+            for other in others:
+                # An edge may lead to what is no node of its own.
+                if other not in numbers:
+                    numbers[other] = drawing.add(label(other))
+                drawing.join(numbers[node], numbers[other])
+        return drawing
+
+    def _label(self, formatter: Any) -> Callable[[Any], str]:
+        """Say how nodes are written: by a function, or by a formatter in Celery's manner."""
+        said = formatter or self.formatter or str
+        found: Callable[[Any], str] = getattr(said, "label", said)
+        return found
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.adjacent)

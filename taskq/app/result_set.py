@@ -10,7 +10,7 @@ from taskq import current, states
 from taskq.app.eager_result import EagerResult
 from taskq.app.joining import assert_will_not_block
 from taskq.app.on_ready import OnReady
-from taskq.app.related import tasks_before
+from taskq.app.related import Related, read_at_once, tasks_before
 from taskq.app.result import AsyncResult, result_from_tuple
 from taskq.app.result_base import ResultBase
 from taskq.app.waiting import as_they_end, wait_for
@@ -106,25 +106,14 @@ class ResultSet(ResultBase):
         """Where the results are kept."""
         return self.app.backend if self.app else self.results[0].backend
 
-    def _states(self) -> list[str | None]:
-        """Return the state of each member, read in one round trip; None where it is no task."""
-        members = [each if _is_handle(each) else None for each in self.results]
-        asked = {each.id: each for each in members if each is not None and each._cache is None}  # noqa: SLF001 - of this package
-        metas = (
-            dict(zip(asked, self.backend.get_many_metas(list(asked)), strict=True)) if asked else {}
-        )
-        found: list[str | None] = []
-        for each in members:
-            if each is not None and each._cache is None:  # noqa: SLF001 - of this package
-                found.append(each._maybe_set_cache(metas[each.id])["status"])  # noqa: SLF001 - of this package
-            else:
-                found.append(None if each is None else each.state)
-        return found
-
     def _say(self, question: str, yes: Collection[str]) -> Iterator[bool]:
-        """Ask all members: those that are tasks at once, others one by one."""
-        for each, state in zip(self.results, self._states(), strict=True):
-            yield getattr(each, question)() if state is None else state in yes
+        """Ask all members: those that are tasks in one round trip, others one by one."""
+        states_now = read_at_once(self.results)
+        for each in self.results:
+            if isinstance(each, AsyncResult):
+                yield (states_now.get(each.id) or each.state) in yes
+            else:
+                yield getattr(each, question)()
 
     def successful(self) -> bool:
         """Whether all have returned."""
@@ -150,6 +139,7 @@ class ResultSet(ResultBase):
         self, callback: Callable[[str, Any], Any] | None = None, propagate: bool = True
     ) -> None:
         """Raise what one of them raised."""
+        read_at_once(self.results)
         for each in self.results:
             each.maybe_throw(callback=callback, propagate=propagate)
 
@@ -272,7 +262,7 @@ class ResultSet(ResultBase):
         for each in self.results:
             if isinstance(each, ResultSet):
                 found.extend(each._leaves())  # noqa: SLF001 - the same class
-            elif _is_handle(each):
+            elif isinstance(each, AsyncResult):
                 found.append(each)
         return found
 
@@ -282,7 +272,7 @@ class ResultSet(ResultBase):
         """Delete what is stored for each, and for those before them."""
         kept: dict[str, None] = {}
         for each in (*_tasks_before([self, *self._leaves()]), *self.results):
-            if isinstance(each, EagerResult) or not _is_handle(each):
+            if isinstance(each, EagerResult) or not isinstance(each, AsyncResult):
                 each.forget()
             else:
                 each._cache = None  # noqa: SLF001 - of this package
@@ -297,11 +287,6 @@ _SUCCESSFUL: Final = frozenset({states.SUCCESS})
 _FAILED: Final = frozenset({states.FAILURE})
 
 
-def _is_handle(result: Any) -> bool:
-    """Whether it stands for one task, and what is known of it can be kept."""
-    return isinstance(result, AsyncResult)
-
-
 def _tasks_before(results: Iterable[Any]) -> list[Any]:
     """Return the tasks that stand before some results, each once."""
     found: dict[str, Any] = {}
@@ -311,10 +296,10 @@ def _tasks_before(results: Iterable[Any]) -> list[Any]:
     return list(found.values())
 
 
-class GroupResult(ResultSet):
+class GroupResult(ResultSet, Related):
     """The results of a group; it has an id, and can be kept in the store."""
 
-    id: str | None = None
+    id: Any = None
 
     def __init__(
         self,
@@ -362,7 +347,8 @@ class GroupResult(ResultSet):
             return other == self.id if isinstance(other, str) else NotImplemented
         return (other.id, other.results, other.parent) == (self.id, self.results, self.parent)
 
-    __hash__ = None  # it can be changed
+    def __hash__(self) -> int:  # type: ignore[override]  # its id stays, whoever is added
+        return hash(self.id)
 
     def __str__(self) -> str:
         return str(self.id)

@@ -25,6 +25,7 @@ from typing import (
 
 from taskq.canvas.joining import join
 from taskq.canvas.parts import DEFAULTS, Fixing, Item, Result, listed, task_name_from, type_name
+from taskq.canvas.showing import MOST, tree
 from taskq.canvas.stamping import StampingVisitor, merged_stamps, with_stamps
 from taskq.canvas.steps import Step, Unfolded, is_chunks, send
 from taskq.current import app_or_default
@@ -435,6 +436,10 @@ class Signature(dict[str, Any], Generic[R]):
         """Show the call as it would be written."""
         all_args, all_kwargs, _ = self._merge(args, kwargs, {})
         return reprcall(self.task, all_args, all_kwargs)
+
+    def tree(self, most: int = MOST) -> str:
+        """Show the whole workflow as a tree; of many members or steps the first ones."""
+        return tree(self, most)
 
     def __repr__(self) -> str:
         return self.reprcall()
