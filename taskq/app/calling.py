@@ -52,7 +52,10 @@ def build_call(
         now = app.now()
         lifetime_s = expiration_s(expires, now, app.timezone)
         expires = expires_text(expires, lambda: now)
-        expiration = lifetime_s if expiration is None else expiration
+        # A broker that drops what has expired tells nobody.  Whoever waits for a chord or a chain
+        # is told by the worker, which knows it from the headers.
+        waited_for = options.get("chord") or options.get("chain")
+        expiration = lifetime_s if expiration is None and not waited_for else expiration
     if countdown or eta is not None:
         eta = eta_text(eta, countdown, app.now)
     origin, argsrepr, kwargsrepr = (

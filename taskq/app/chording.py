@@ -14,10 +14,10 @@ from taskq.app.follow import Place
 from taskq.app.incoming import decode
 from taskq.canvas.failing import told_of_failure
 from taskq.canvas.signature import maybe_signature
-from taskq.errors import ChordError, DecodeError, EncodeError, OperationalError
+from taskq.errors import ChordError, DecodeError, EncodeError, OperationalError, TaskqError
 from taskq.ports import ChordEnding, ChordFull, Job, Outgoing
 from taskq.protocol.exceptions import exception_from
-from taskq.protocol.message import Call
+from taskq.protocol.message import Call, read
 from taskq.protocol.result import read_chord_part
 
 __all__ = ["Chording"]
@@ -39,8 +39,8 @@ class Chording:
         """
         group_id = full.group_id
         try:
-            call = decode(self.app, job).call(job)
-            place = _place(call, group_id, levels)
+            call, places = self._read(job)
+            place = _place(places, group_id, levels)
             if place is not None:
                 return self._ending(call, place, full.payloads)
         except OperationalError:
@@ -51,6 +51,19 @@ class Chording:
         else:
             logger.error("chord %s: the message of %s names no body", group_id, call.id)
         return ChordEnding(group_id)
+
+    def _read(self, job: Job) -> tuple[Call, Sequence[Place]]:
+        """Return what ended, and where it stands in a chord."""
+        try:
+            call = decode(self.app, job).call(job)
+            return call, follow.chord_places(call)
+        except OperationalError:
+            raise
+        except TaskqError:
+            # It was counted by its headers; the store has the body.
+            place = follow.place_in_store(self.app, job.headers)
+            call = read(job.headers, job.properties, ((), {}, {}))
+            return call, () if place is None else (place,)
 
     def _ending(self, call: Call, place: Place, payloads: Sequence[bytes]) -> ChordEnding:
         try:
@@ -111,9 +124,8 @@ class Chording:
         return tuple(messages)
 
 
-def _place(call: Call, group_id: str, levels: int) -> Place | None:
-    """Find the chord of a call, or the one so many levels further out."""
-    places = follow.chord_places(call)
+def _place(places: Sequence[Place], group_id: str, levels: int) -> Place | None:
+    """Find the chord of a member, or the one so many levels further out."""
     for _ in range(levels):
         places = follow.places_of(maybe_signature(dict(places[0].body))) if places else []
     return next((place for place in places if place.group_id == group_id), None)

@@ -169,11 +169,12 @@ class Concluding:
             return None
 
     def _malformed(self, job: Job, error: Exception) -> Ending:
-        # Who cannot be read cannot be answered: nothing is stored.
+        # Who cannot be read cannot be answered: nothing is stored.  But its chord waits for it.
         signals.task_rejected.send(sender=self._consumer, message=job, exc=error)
         said = str(error) if isinstance(error, TaskqError) else f"{type(error).__name__}: {error}"
         summary = said[:_SUMMARY_LIMIT]
-        return Ending(token=job.token, kind=EndingKind.MALFORMED, summary=summary)
+        part = follow.part_of_unreadable(self.app, job.headers, error)
+        return Ending(token=job.token, kind=EndingKind.MALFORMED, summary=summary, chord=part)
 
     def _told_failure(
         self,

@@ -22,6 +22,7 @@ from taskq.canvas.steps import Step, carry_out, is_composite
 from taskq.current import get_current_worker_task
 from taskq.errors import NotRegistered
 from taskq.ports import ChordPart, Outgoing, ResultRecord
+from taskq.protocol.followers import is_index
 from taskq.protocol.message import Call
 from taskq.protocol.result import chord_part
 
@@ -37,6 +38,8 @@ __all__ = [
     "messages",
     "own_place",
     "part_of_chord",
+    "part_of_unreadable",
+    "place_in_store",
     "places_of",
     "tasks_of",
 ]
@@ -288,6 +291,32 @@ def part_of_chord(
         expires_s=backend.chord_expires_s,
         also=tuple((each.member, each.task_id, payload(each.task_id)) for each in others),
     )
+
+
+def part_of_unreadable(
+    app: Any, headers: Mapping[str, Any], error: BaseException
+) -> ChordPart | None:
+    """Return what a chord keeps of a message of which no more than the headers can be read.
+
+    They name a group, of which only the store knows whether it is a chord.
+    """
+    task_id, group_id, index = (headers.get(key) for key in ("id", "group", "group_index"))
+    store = app.ports.store
+    known = isinstance(task_id, str) and isinstance(group_id, str) and is_index(index or 0)
+    if not known or not store.counts_chords or store.chord_body(group_id) is None:
+        return None
+    return part_of_chord(
+        app, [Place({}, str(group_id), index or 0, "")], str(task_id), states.FAILURE, error
+    )
+
+
+def place_in_store(app: Any, headers: Mapping[str, Any]) -> Place | None:
+    """Return the same member's place, with the body as the store knows it."""
+    group_id: str = headers["group"]
+    body = app.ports.store.chord_body(group_id)
+    if body is None:
+        return None
+    return Place(app.backend.decode(body), group_id, headers.get("group_index") or 0, headers["id"])
 
 
 def chord_message(

@@ -172,16 +172,24 @@ class ResultStore(Protocol):
 
     @property
     def counts_chords(self) -> bool:
-        """Whether the five calls below work."""
+        """Whether the six calls below work."""
 
-    def open_chord(self, group_id: str, size: int, expires_s: float | None) -> None:
-        """Say how many members a header has."""
+    def open_chord(
+        self, group_id: str, size: int, expires_s: float | None, body: bytes | None = None
+    ) -> None:
+        """Say how many members a header has, and what its body is: an encoded signature.
+
+        An earlier chord of that name is forgotten.
+        """
 
     def count_chord(self, part: ChordPart) -> ChordProgress:
         """Keep a member's result and count it, once for each index."""
 
     def chord_parts(self, group_id: str) -> Sequence[bytes]:
         """Return the payloads of all counted parts, by index."""
+
+    def chord_body(self, group_id: str) -> bytes | None:
+        """Return the body of a chord that was opened with one and has not ended."""
 
     def close_chord(self, group_id: str, owner: str) -> bool:
         """Take the right to send the body: True for the first owner, and again for the same.

@@ -23,7 +23,7 @@ def check_followers(group: Any, index: Any, embed: Any) -> None:
     """Raise ``InvalidTaskError`` that says which part is not what it should be."""
     if group is not None and type(group) is not str:
         raise InvalidTaskError(f"its group is {_kind(group)}, not an id")
-    if index is not None and not _is_index(index):
+    if index is not None and not is_index(index):
         raise InvalidTaskError(f"its group_index is {_kind(index)}, not a place in a group")
     if not embed:
         return
@@ -64,7 +64,7 @@ def _check_options(options: Mapping[str, Any], where: str, depth: int) -> None:
         if value is not None and not isinstance(value, str):
             raise InvalidTaskError(f"its {where} has a {name} that is {_kind(value)}, not an id")
     index = options.get("group_index")
-    if index is not None and not _is_index(index):
+    if index is not None and not is_index(index):
         raise InvalidTaskError(
             f"its {where} has a group_index that is {_kind(index)}, not a place in a group"
         )
@@ -75,7 +75,8 @@ def _check_options(options: Mapping[str, Any], where: str, depth: int) -> None:
         _check_signature(given, f"{where}.{ONE}", depth)
 
 
-def _is_index(value: Any) -> bool:
+def is_index(value: Any) -> bool:
+    """Whether that can be the place of a member in its group."""
     return type(value) is int and 0 <= value < MOST_INDEX
 
 

@@ -37,7 +37,13 @@ class AskedStoreEnd(StoreEnd):
         """The calls below do not work."""
         return False
 
-    def open_chord(self, group_id: str, size: int, expires_s: float | None) -> None:  # noqa: ARG002 - the port's
+    def open_chord(
+        self,
+        group_id: str,
+        size: int,  # noqa: ARG002 - the port's
+        expires_s: float | None,  # noqa: ARG002 - the port's
+        body: bytes | None = None,  # noqa: ARG002 - the port's
+    ) -> None:
         """Refuse."""
         self._refuse(group_id)
 

@@ -46,6 +46,7 @@ class Chord:
     parts: dict[int, bytes] = field(default_factory=dict)
     owner: str | None = None  # who has the right to send the body
     ended: bool = False
+    body: bytes | None = None
     until_s: float | None = None
 
 
@@ -267,13 +268,15 @@ class StoreEnd:
         """The calls below work."""
         return True
 
-    def open_chord(self, group_id: str, size: int, expires_s: float | None) -> None:
+    def open_chord(
+        self, group_id: str, size: int, expires_s: float | None, body: bytes | None = None
+    ) -> None:
         """Say how many members a header has; an earlier chord of that name is forgotten."""
         self._reach()
         if self._model.chord(group_id).ended:
             del self._model.chords[group_id]
         chord = self._model.chord(group_id)
-        chord.size = size
+        chord.size, chord.body = size, body
         self._model.prolong(chord, expires_s)
 
     def grow_chord(self, group_id: str, by: int) -> int:
@@ -306,6 +309,12 @@ class StoreEnd:
         self._reach()
         parts = self._model.chord(group_id).parts
         return [parts[index] for index in sorted(parts)]
+
+    def chord_body(self, group_id: str) -> bytes | None:
+        """Return the body of a chord that has not ended."""
+        self._reach()
+        chord = self._model.chord(group_id)
+        return None if chord.ended else chord.body
 
     def close_chord(self, group_id: str, owner: str) -> bool:
         """Take the right to send the body: for the first owner, and again for the same."""

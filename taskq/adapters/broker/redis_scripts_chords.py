@@ -7,6 +7,7 @@ members of one chord may run on workers of both kinds.  Behind the group's key s
 ``.d``  who was counted: ``<task id>:<index>``
 ``.s``  how many members there are
 ``.t``  how many a Celery worker has added to them; those share the index of who added them
+``.b``  the body, written by our clients only, for a member that cannot be read itself
 ``.c``  the guard: ``done`` once the chord has ended; before that, where sending and ending are two
         steps, who has the right to send the body
 
@@ -31,9 +32,9 @@ local function outlive(key, life_ms)
   if life_ms == '0' then return end
   redis.call('PEXPIRE', key .. '.j', life_ms)
   redis.call('PEXPIRE', key .. '.d', life_ms)
-  for _, name in ipairs({key .. '.s', key .. '.t'}) do
-    local left = redis.call('PTTL', name)
-    if left >= 0 and left < tonumber(life_ms) then redis.call('PEXPIRE', name, life_ms) end
+  local left = redis.call('PTTL', key .. '.s')
+  if left >= 0 and left < tonumber(life_ms) * 0.9 then
+    for _, name in ipairs({'.s', '.t', '.b'}) do redis.call('PEXPIRE', key .. name, life_ms) end
   end
 end
 
@@ -55,7 +56,7 @@ local function counted(key, grown)
 end
 """
 
-# KEYS: of the group                   ARGV: how many members, life in ms (0: for ever)
+# KEYS: of the group                   ARGV: how many members, life in ms (0: for ever), the body
 # What is left of an earlier chord of that name goes; members that have ended already stay.
 OPEN_CHORD: Final = Script(
     """
@@ -64,11 +65,15 @@ if redis.call('GET', key .. '.c') == 'done' then
   redis.call('DEL', key .. '.j', key .. '.d', key .. '.t')
 end
 redis.call('DEL', key .. '.c')
-if ARGV[2] == '0' then
-  redis.call('SET', key .. '.s', ARGV[1])
-else
-  redis.call('SET', key .. '.s', ARGV[1], 'PX', ARGV[2])
+local function set(name, value)
+  if ARGV[2] == '0' then
+    redis.call('SET', name, value)
+  else
+    redis.call('SET', name, value, 'PX', ARGV[2])
+  end
 end
+set(key .. '.s', ARGV[1])
+if ARGV[3] ~= '' then set(key .. '.b', ARGV[3]) else redis.call('DEL', key .. '.b') end
 return 1
 """
 )
@@ -128,12 +133,12 @@ return 1
 """
 )
 
-# KEYS: guard, parts, done, size, grown      ARGV: life of the guard in ms
+# KEYS: guard, parts, done, size, grown, body     ARGV: life of the guard in ms
 # The size goes, so that a part that is counted later finds nothing to complete; parts stay as
 # long as the guard, for a worker that has the same right and reads them at this moment.
 END_CHORD: Final = Script(
     """
-redis.call('DEL', KEYS[4], KEYS[5])
+redis.call('DEL', KEYS[4], KEYS[5], KEYS[6])
 redis.call('SET', KEYS[1], 'done', 'PX', ARGV[1])
 redis.call('PEXPIRE', KEYS[2], ARGV[1])
 redis.call('PEXPIRE', KEYS[3], ARGV[1])
@@ -203,7 +208,7 @@ local function carry_out(levels, last, counts)
       local failure = push_all('', at, level.pushes)
         or store_all(at + 4 * level.pushes, level.results)
       if failure then return failure end
-      redis.call('DEL', key .. '.j', key .. '.d', key .. '.s', key .. '.t')
+      redis.call('DEL', key .. '.j', key .. '.d', key .. '.s', key .. '.t', key .. '.b')
       redis.call('SET', key .. '.c', 'done', 'PX', level.guard_ms)
     end
   end

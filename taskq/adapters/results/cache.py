@@ -41,6 +41,7 @@ class Chord:
     parts: dict[int, bytes] = field(default_factory=dict)
     owner: str | None = None  # who has the right to send the body
     ended: bool = False
+    body: bytes | None = None
 
 
 class Shelf:
@@ -184,12 +185,15 @@ class MemoryStore:
         """The calls below work."""
         return True
 
-    def open_chord(self, group_id: str, size: int, expires_s: float | None) -> None:
+    def open_chord(
+        self, group_id: str, size: int, expires_s: float | None, body: bytes | None = None
+    ) -> None:
         """Say how many members a header has; an earlier chord of that name is forgotten."""
         with self._shelf.lock:
             if self._chord(group_id, expires_s).ended:
                 del self._shelf.chords[group_id]
-            self._chord(group_id, expires_s).size = size
+            chord = self._chord(group_id, expires_s)
+            chord.size, chord.body = size, body
 
     def count_chord(self, part: ChordPart) -> ChordProgress:
         """Keep a member's result and count it, once for each index."""
@@ -204,6 +208,12 @@ class MemoryStore:
         with self._shelf.lock:
             chord = self._live(self._shelf.chords, group_id) or Chord()
             return [chord.parts[index] for index in sorted(chord.parts)]
+
+    def chord_body(self, group_id: str) -> bytes | None:
+        """Return the body of a chord that has not ended."""
+        with self._shelf.lock:
+            chord = self._live(self._shelf.chords, group_id) or Chord()
+            return None if chord.ended else chord.body
 
     def close_chord(self, group_id: str, owner: str) -> bool:
         """Take the right to send the body: True for the first owner, and again for the same."""

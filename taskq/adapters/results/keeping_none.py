@@ -35,7 +35,9 @@ class CountsNoChords(ABC):
         """The calls below do not work."""
         return False
 
-    def open_chord(self, group_id: str, size: int, expires_s: float | None) -> None:
+    def open_chord(
+        self, group_id: str, size: int, expires_s: float | None, body: bytes | None = None
+    ) -> None:
         """Refuse."""
         self._refuse_chord(group_id)
 
@@ -44,6 +46,10 @@ class CountsNoChords(ABC):
         self._refuse_chord(part.group_id)
 
     def chord_parts(self, group_id: str) -> Sequence[bytes]:
+        """Refuse."""
+        self._refuse_chord(group_id)
+
+    def chord_body(self, group_id: str) -> bytes | None:
         """Refuse."""
         self._refuse_chord(group_id)
 

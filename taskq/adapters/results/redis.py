@@ -212,12 +212,16 @@ class RedisStore:
 
     @property
     def counts_chords(self) -> bool:
-        """Whether the five calls below work."""
+        """Whether the six calls below work."""
         return True
 
-    def open_chord(self, group_id: str, size: int, expires_s: float | None) -> None:
+    def open_chord(
+        self, group_id: str, size: int, expires_s: float | None, body: bytes | None = None
+    ) -> None:
         """Say how many members a header has; an earlier chord of that name is forgotten."""
-        self._run(OPEN_CHORD, [self._group_key + group_id], [size, life_ms(expires_s)])
+        packed = b"" if body is None else self._packing.pack(body)
+        arguments = [size, life_ms(expires_s), packed]
+        self._run(OPEN_CHORD, [self._group_key + group_id], arguments)
 
     def grow_chord(self, group_id: str, by: int) -> int:
         """Expect more members; returns how many there are then, 0 where none is open."""
@@ -237,6 +241,12 @@ class RedisStore:
         kept = self._run(CHORD_PARTS, [self._group_key + group_id], [])
         return list(self.unpacked(by_index(kept)))
 
+    def chord_body(self, group_id: str) -> bytes | None:
+        """Return the body of a chord that has not ended."""
+        key = self._chord_key(group_id, "b")
+        kept = self._call(lambda link: link.ask("GET", key), READING)
+        return None if kept is None else self._packing.unpack(kept)
+
     def close_chord(self, group_id: str, owner: str) -> bool:
         """Take the right to send the body: True for the first owner, and again for the same."""
         keys = [self._chord_key(group_id, end) for end in "cjd"]
@@ -244,7 +254,7 @@ class RedisStore:
 
     def end_chord(self, group_id: str) -> None:
         """The body is sent: from now on nobody gets the right."""
-        keys = [self._chord_key(group_id, end) for end in "cjdst"]
+        keys = [self._chord_key(group_id, end) for end in "cjdstb"]
         self._run(END_CHORD, keys, [CHORD_GUARD_MS])
 
     def close(self) -> None:

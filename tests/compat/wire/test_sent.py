@@ -193,7 +193,7 @@ def test_a_chord_tells_the_store_its_size_before_its_header_is_sent() -> None:
 
     a_chord(app)
 
-    assert app.store.opened == [(app.sent[0].group, 2, 3600.0)]
+    assert app.store.opened == [(app.sent[0].group, 2, 7 * 86_400.0)]
 
 
 def test_a_text_chosen_for_the_arguments_is_a_property_too() -> None:

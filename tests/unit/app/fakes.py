@@ -117,6 +117,7 @@ class DictStore:
     stored: list[ResultRecord] = field(default_factory=list)
     groups: dict[str, bytes] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
+    bodies: dict[str, bytes | None] = field(default_factory=dict)
     parts: dict[str, dict[int, bytes]] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
     waits: list[tuple[tuple[str, ...], float | None]] = field(default_factory=list)
@@ -153,8 +154,14 @@ class DictStore:
     def forget_group(self, group_id: str) -> None:
         self.groups.pop(group_id, None)
 
-    def open_chord(self, group_id: str, size: int, expires_s: float | None) -> None:
+    def open_chord(
+        self, group_id: str, size: int, expires_s: float | None, body: bytes | None = None
+    ) -> None:
         self.sizes[group_id] = size
+        self.bodies[group_id] = body
+
+    def chord_body(self, group_id: str) -> bytes | None:
+        return self.bodies.get(group_id)
 
     def grow_chord(self, group_id: str, by: int) -> int:
         self.sizes[group_id] += by

@@ -6,6 +6,7 @@ with recorded messages without the rest of taskq.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from taskq.canvas.signature import Signature
+from taskq.ports import Encoded
 from taskq.protocol.message import Call, Parts, to_v1, to_v2
 
 ORIGIN = "gen1@host"
@@ -54,7 +56,9 @@ class PaperStore:
     name: str = "paper://"
     opened: list[tuple[str, int, float | None]] = field(default_factory=list)
 
-    def open_chord(self, group_id: str, size: int, expires_s: float | None) -> None:
+    def open_chord(
+        self, group_id: str, size: int, expires_s: float | None, body: bytes | None = None
+    ) -> None:
         self.opened.append((group_id, size, expires_s))
 
 
@@ -89,6 +93,13 @@ class PaperTask:
         return Signature(self, args, kwargs, app=self.app)
 
 
+class PaperCodec:
+    """Writes nothing that anybody reads."""
+
+    def encode(self, value: Any, serializer: str) -> Encoded:
+        return Encoded(json.dumps(value).encode(), serializer, "utf-8")
+
+
 class PaperApp:
     """Ids count up; what is sent is a list of ``Call``."""
 
@@ -100,11 +111,12 @@ class PaperApp:
             task_allow_error_cb_on_chord_header=False,
             result_expires=3600,
             result_chord_expires=None,
+            result_serializer="json",
         )
         vars(self.conf).update(settings)
         self.tasks: dict[str, Any] = {}
         self.store = PaperStore()
-        self.ports: Any = SimpleNamespace(store=self.store)
+        self.ports: Any = SimpleNamespace(store=self.store, codec=PaperCodec())
         self.thread_oid = REPLY_TO
         self.sent: list[Call] = []
         self.by_task: list[str] = []
