@@ -6,10 +6,11 @@ members' results (``unlocking.py``), so each end must be one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from taskq import states
+from taskq.app.context import Context
 from taskq.ports import AsksForChords
 
 __all__ = ["asks_for_chords", "must_be_kept", "tell_members"]
@@ -26,11 +27,27 @@ def must_be_kept(app: Any, chord: Any) -> bool:
     return bool(chord) and asks_for_chords(app)
 
 
-def tell_members(app: Any, task_ids: Iterable[str], state: str, error: Any) -> None:
-    """Store the end of members that have not succeeded, and may not say so themselves.
+def tell_members(app: Any, places: Sequence[Any], state: str, error: Any) -> None:
+    """Store the end of members that have not succeeded, and do not say so themselves.
 
     Success is stored by the member, together with its end.
     """
-    if state in states.EXCEPTION_STATES and asks_for_chords(app):
-        ids = dict.fromkeys(task_id for task_id in task_ids if task_id)
-        app.ports.store.store([app.backend.record(task_id, error, state) for task_id in ids])
+    if state not in states.EXCEPTION_STATES or not asks_for_chords(app):
+        return
+    records = [
+        app.backend.record(place.task_id, error, state, request=_request(place))
+        for place in places
+        if place.task_id
+    ]
+    if records:
+        app.ports.store.store(records)
+
+
+def _request(place: Any) -> Context:
+    """Return what a store that counts by itself must know of a member."""
+    return Context(
+        id=place.task_id,
+        group=place.group_id,
+        group_index=place.member,
+        chord=dict(place.body),
+    )

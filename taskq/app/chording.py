@@ -104,7 +104,7 @@ class Chording:
             place.group_id,
             self._errbacks(call, body, error),
             tuple(follow.failures_of(app, [body], error, text, reply_to=call.reply_to)),
-            follow.part_of_chord(app, outer, task_id, states.FAILURE, error),
+            follow.part_of_chord(app, outer, task_id, states.FAILURE, error, recorded=False),
         )
 
     def _errbacks(self, call: Call, body: Any, error: ChordError) -> tuple[Outgoing, ...]:

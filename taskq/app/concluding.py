@@ -101,7 +101,9 @@ class Concluding:
             return (), None, None
         call = incoming.call(job)
         places = follow.chord_places(call)
-        part = follow.part_of_chord(self.app, places, call.id, states.FAILURE, outcome.value)
+        part = follow.part_of_chord(
+            self.app, places, call.id, states.FAILURE, outcome.value, recorded=False
+        )
         return (), None, part
 
     # -- without a body ---------------------------------------------------------------------------

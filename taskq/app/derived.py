@@ -94,8 +94,12 @@ class Derived(Tasking):
         version = self._conf._version  # noqa: SLF001 - hot: no property
         if self._backend is None or self._backend[0] != version:
             self.conf.finalize()
-            self._backend = (version, Backend(self))
+            self._backend = (version, self.make_backend())
         return self._backend[1]
+
+    def make_backend(self) -> Backend:
+        """Make what the app keeps, and how it reads it; a subclass knows other classes."""
+        return Backend(self)
 
     @property
     def accept(self) -> frozenset[str]:

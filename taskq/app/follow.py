@@ -264,16 +264,24 @@ def _own_places(sig: Any) -> list[Place]:
 
 
 def part_of_chord(
-    app: Any, places: Sequence[Place], task_id: str, state: str, result: Any
+    app: Any,
+    places: Sequence[Place],
+    task_id: str,
+    state: str,
+    result: Any,
+    *,
+    recorded: bool = True,
 ) -> ChordPart | None:
     """Return what a chord keeps of the end of a task; None if it is in none.
 
     The first of its members says which task that was, the others have ended without beginning.
+    ``recorded``: the task's own end is stored besides.
     """
     if not places:
         return None
     if not app.ports.store.counts_chords:
-        tell_members(app, (each.task_id for each in places), state, result)
+        own = task_id if recorded else None
+        tell_members(app, [each for each in places if each.task_id != own], state, result)
         return None
     backend = app.backend
 

@@ -157,7 +157,7 @@ class chord(Composite[Any]):  # noqa: N801 - Celery's name
         sent = header.unfold(args, given, task_id=header_id, chord=body, **said)
         link_results(result, sent.result)
         unlock = partial(unlock_step, header_id, body, sent.result)
-        opened = OpenChord(header_id, leaves(header), unlock)
+        opened = OpenChord(header_id, leaves(header), unlock, sent.result, body)
         return Unfolded((opened, *sent.operations), result)
 
     def _given(self, kwargs: Mapping[str, Any] | None) -> tuple[Any, Any, dict[str, Any]]:

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from taskq.canvas.lasting import chord_life_s
 from taskq.current import AppLike
-from taskq.ports import AsksForChords
+from taskq.ports import AsksForChords, EndsChords
 
 __all__ = [
     "COMPOSITE",
@@ -77,6 +77,9 @@ class OpenChord:
     size: int
     # What is sent instead where the store cannot count: a task that asks whether all have ended.
     unlock: Callable[[AppLike], Step] | None = field(default=None, compare=False)
+    # For a store that opens chords in a way of its own: the handle of the header, and the body.
+    header: Any = field(default=None, compare=False)
+    body: Any = field(default=None, compare=False)
 
 
 Operation: TypeAlias = Step | OpenChord
@@ -123,7 +126,9 @@ def _check_store(app: AppLike) -> None:
 def _open(chord: OpenChord, app: AppLike) -> None:
     """Tell the store how many members come; one that cannot count gets a task that asks."""
     store = app.ports.store
-    if store.counts_chords or chord.unlock is None:
+    if isinstance(store, EndsChords) and store.ends_chords:
+        store.begin_chord(chord.header, chord.body)
+    elif store.counts_chords or chord.unlock is None:
         store.open_chord(chord.group_id, chord.size, chord_life_s(app.conf))
     else:
         send(chord.unlock(app), app)

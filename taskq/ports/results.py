@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from taskq.ports.messages import Outgoing, Settlement
 
@@ -233,6 +233,21 @@ class AsksForChords(Protocol):
     @property
     def asks_for_chords(self) -> bool:
         """Whether that is how chords end here."""
+
+
+@runtime_checkable
+class EndsChords(Protocol):
+    """A result store that may open chords, and send their bodies, in a way of its own.
+
+    It is told of each member that has ended by the result that is stored for it.
+    """
+
+    @property
+    def ends_chords(self) -> bool:
+        """Whether it does."""
+
+    def begin_chord(self, header: Any, body: Any) -> None:
+        """Open a chord: the handle of its header, and the signature of its body."""
 
 
 @runtime_checkable

@@ -14,6 +14,7 @@ from taskq.adapters.broker.serializers import KombuCodec
 from taskq.adapters.clock import SystemClock
 from taskq.adapters.randomness import SystemRandomness
 from taskq.app.app import App
+from taskq.app.backend import Backend
 from taskq.app.configuring import CONFIG_VARIABLES
 from taskq.ports import Place, Ports
 from taskq.runtime.worker import MakePool, WorkerPlan
@@ -37,7 +38,7 @@ class TaskQ(App):
             self._is_late,
         )
         broker = make_broker(self.conf, ground)
-        store, broker = make_store(self.conf, ground, broker, lambda: self.thread_oid)
+        store, broker = make_store(self.conf, ground, broker, lambda: self.thread_oid, self)
         return Ports(
             clock=ground.clock,
             randomness=ground.randomness,
@@ -46,6 +47,24 @@ class TaskQ(App):
             broker=broker,
             store=store,
         )
+
+    # A class of results, or its path, that counts more than ``result_backend``.
+    backend_cls: Any = None
+
+    @property
+    def backend(self) -> Backend:
+        """What the app keeps in its result store: of a class of a user's, the object for here."""
+        own = getattr(self.ports.store, "own_backend", None)
+        return super().backend if own is None else own()
+
+    def make_backend(self) -> Backend:
+        """Make an object of the class that Celery's programs expect."""
+        made: Backend = load("taskq.compat.backends:backend_of")(self)
+        return made
+
+    def _get_backend(self) -> Backend:
+        """Return it; some packages call this."""
+        return self.backend
 
     def _is_late(self, name: str) -> bool:
         """Whether a task may have begun though its message was never acknowledged."""

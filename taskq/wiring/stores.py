@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -22,15 +23,25 @@ MEMCACHED: Final = frozenset({"memcached", "memcache", "pymemcache", "pylibmc"})
 
 
 def make_store(
-    conf: Any, ground: Ground, broker: Broker, oid: Callable[[], str]
+    conf: Any, ground: Ground, broker: Broker, oid: Callable[[], str], app: Any = None
 ) -> tuple[ResultStore, Broker]:
     """Return the store that the settings name, and the broker as clients are to use it with it.
 
-    ``oid`` says which reply queue is this thread's.
+    ``oid`` says which reply queue is this thread's.  ``app`` is what a class of a user's is made
+    with.
     """
-    url = conf.result_backend or conf.cache_backend or DISABLED
+    said = getattr(app, "backend_cls", None) or conf.result_backend or conf.cache_backend
+    url = said or DISABLED
+    if isinstance(url, type):
+        return _of_class(url, None, ground, app), broker
     if not isinstance(url, str):
         return url, broker
+    path, told = _class_of(url, conf, app)
+    if path is not None:
+        cls = load("taskq.compat.backends:class_at")(path)
+        if not getattr(cls, "is_native", False):
+            return _of_class(cls, told, ground, app), broker
+        url = told or cls.default_url  # the class is Celery's name of a store of ours
     store = _maker_of(url, conf)(conf, url, ground, broker, oid)
     if url.startswith(ANSWERS):
         # The reply queue must be there before the question goes out.
@@ -45,15 +56,60 @@ def store_at(app: Any, url: str) -> ResultStore:
     return _maker_of(url, conf)(conf, url, ground, ports.broker, lambda: app.thread_oid)
 
 
-def _maker_of(url: str, conf: Any) -> StoreMaker:
+def _maker_of(url: str, _conf: Any) -> StoreMaker:
     alias = url.partition("://")[0]
     found = STORES.get(alias) or STORES.get(alias.partition("+")[0])
-    if found is not None:
-        return found
-    path = (conf.get("override_backends") or {}).get(alias, alias)
-    if is_path(path):
-        return lambda conf, url, *_: load(path)(url=url, conf=conf)
-    raise UnknownNameError("result_backend", alias, STORES)
+    if found is None:
+        raise UnknownNameError("result_backend", alias, [*STORES, *entry_points_of(EXTENSIONS)])
+    return found
+
+
+# -- classes of users -----------------------------------------------------------------------------
+
+# The group of entry points under which packages name theirs: ``django-db``.
+EXTENSIONS: Final = "celery.result_backends"
+
+
+def entry_points_of(group: str) -> dict[str, str]:
+    """Return alias and path of what installed packages offer."""
+    return {each.name: each.value for each in entry_points(group=group)}
+
+
+def _class_of(url: str, conf: Any, app: Any) -> tuple[str | None, str | None]:
+    """Return the path of the class that a URL names, if it names one, and what it is to be told.
+
+    ``alias``, ``alias://...``, ``package.module:Class``, and ``package.module:Class+url``.
+    """
+    scheme, there_is_a_url, _ = url.partition("://")
+    alias, plus, _ = scheme.partition("+")
+    told = url if there_is_a_url else None
+    overrides = {
+        **(getattr(getattr(app, "loader", None), "override_backends", None) or {}),
+        **(conf.get("override_backends") or {}),
+    }
+    if is_path(alias):
+        return alias, url.split("+", 1)[1] if plus else told
+    if alias in overrides:
+        return overrides[alias], told
+    if alias in STORES:
+        return None, None
+    return entry_points_of(EXTENSIONS).get(alias), told
+
+
+def _of_class(cls: Any, url: str | None, ground: Ground, app: Any) -> ResultStore:
+    """Make a store of a class: one of Celery's kind, or one that implements the port itself."""
+    if not (isinstance(cls, type) and issubclass(cls, load("taskq.app.backend:Backend"))):
+        store: ResultStore = cls(url=url, conf=app.conf)
+        return store
+    made: ResultStore = load("taskq.compat.backends_store:BackendStore")(
+        lambda: cls(app=app, url=url),
+        clock=ground.clock,
+        thread_safe=bool(app.conf.result_backend_thread_safe),
+    )
+    return made
+
+
+# -- our own --------------------------------------------------------------------------------------
 
 
 def _redis(

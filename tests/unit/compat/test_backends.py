@@ -43,12 +43,12 @@ def test_a_backend_may_be_elsewhere_than_the_apps(app: TaskQ) -> None:
 )
 def test_a_backend_without_a_url_has_the_usual_one(app: TaskQ, name: str, kind: type) -> None:
     """The class says which store."""
-    assert isinstance(resolve(f"celery.backends.{name}")(app).store, kind)
+    assert isinstance(resolve(f"celery.backends.{name}")(app=app).store, kind)
 
 
 def test_keys_are_celerys(app: TaskQ) -> None:
     """Of tasks, groups, and the parts of a chord."""
-    backend = resolve("celery.backends.redis.RedisBackend")(app, "redis://localhost:1/0")
+    backend = resolve("celery.backends.redis.RedisBackend")(app=app, url="redis://localhost:1/0")
 
     assert [
         backend.get_key_for_task("ID"),
@@ -68,7 +68,7 @@ def test_keys_are_celerys(app: TaskQ) -> None:
 def test_an_operators_prefix_stands_in_front_of_all_keys(app: TaskQ) -> None:
     """As the store has it."""
     app.conf.result_backend_transport_options = {"global_keyprefix": "shop"}
-    backend = resolve("celery.backends.redis.RedisBackend")(app, "redis://localhost:1/0")
+    backend = resolve("celery.backends.redis.RedisBackend")(app=app, url="redis://localhost:1/0")
 
     assert backend.get_key_for_task("ID") == b"shop_celery-task-meta-ID"
     assert backend.get_key_for_chord("ID") == b"shop_chord-unlock-ID"
@@ -76,7 +76,7 @@ def test_an_operators_prefix_stands_in_front_of_all_keys(app: TaskQ) -> None:
 
 def test_a_saved_group_is_read_by_its_key(app: TaskQ) -> None:
     """And what is stored nowhere is None."""
-    backend = resolve("celery.backends.cache.CacheBackend")(app, "cache+memory://groups")
+    backend = resolve("celery.backends.cache.CacheBackend")(app, url="cache+memory://groups")
     group = GroupResult("g", [app.AsyncResult("a")], app=app)
     group.save(backend)
 
