@@ -56,15 +56,15 @@ ROWS: Final = (
         "beat_schedule_filename",
         TEXT,
         "celerybeat-schedule",
-        "Path of the shelve file of the persistent scheduler.",
+        "Path of the file in which beat remembers last runs.",
         old=("CELERYBEAT_SCHEDULE_FILENAME",),
     ),
     Setting(
         "beat_sync_every",
         INTEGER,
         0,
-        "How many task sends between writes of the schedule file; 0 means time based (every"
-        " 3 minutes).",
+        "How many task sends between calls of a scheduler's ``sync``; 0 means time based (every"
+        " 3 minutes).  The schedule file is written more often.",
         old=("CELERYBEAT_SYNC_EVERY",),
     ),
     Setting(
