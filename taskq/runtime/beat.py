@@ -17,11 +17,11 @@ from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import Any, ClassVar, Final, NoReturn
 
-from taskq.adapters.schedule_file import ScheduleFile
 from taskq.app.beat import PersistentScheduler as KeepingScheduler
 from taskq.app.beat import Service as AnyService
 from taskq.app.log import get_logger
 from taskq.runtime.process import signals_to
+from taskq.runtime.schedule_file import ScheduleFile
 from taskq.runtime.waiter import Waiter
 
 __all__ = [
