@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final, TextIO
+from typing import Final, TextIO
 
 import click
 
@@ -111,15 +111,10 @@ def command() -> None:
     """
 
 
-def with_files(function: Callable[..., Any]) -> Any:
-    """Add what all have in common."""
-    add_files: Callable[[Any], Any] = click.argument(
-        "files", nargs=-1, type=click.File("r", errors="replace")
-    )
-    passed: Callable[..., Any] = click.pass_obj(function)
-    return add_files(passed)
-
-
+# What all have in common.
+with_files: Callable[[Callable[..., Any]], Callable[..., Any]] = click.argument(
+    "files", nargs=-1, type=click.File("r", errors="replace")
+)
 json_option = click.option("-j", "--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -130,6 +125,7 @@ def _given(files: tuple[TextIO, ...]) -> tuple[TextIO, ...]:
 @command.command("stats")
 @json_option
 @with_files
+@click.pass_obj
 def stats(context: CLIContext, /, files: tuple[TextIO, ...], *, as_json: bool) -> None:
     """Count tasks: how many came, how they ended, and of which names they were."""
     report = reported(_given(files))
@@ -154,6 +150,7 @@ def stats(context: CLIContext, /, files: tuple[TextIO, ...], *, as_json: bool) -
 
 @command.command("traces")
 @with_files
+@click.pass_obj
 def traces(context: CLIContext, /, files: tuple[TextIO, ...]) -> None:
     """Show all entries with a traceback."""
     for entry in entries(_given(files)):
@@ -163,6 +160,7 @@ def traces(context: CLIContext, /, files: tuple[TextIO, ...]) -> None:
 
 @command.command("errors")
 @with_files
+@click.pass_obj
 def errors(context: CLIContext, /, files: tuple[TextIO, ...]) -> None:
     """Show all entries that are errors."""
     for entry in entries(_given(files)):
@@ -173,6 +171,7 @@ def errors(context: CLIContext, /, files: tuple[TextIO, ...]) -> None:
 @command.command("incomplete")
 @json_option
 @with_files
+@click.pass_obj
 def incomplete(context: CLIContext, /, files: tuple[TextIO, ...], *, as_json: bool) -> None:
     """Show tasks that came, and whose end is not in the log."""
     found = reported(_given(files)).incomplete
@@ -185,6 +184,7 @@ def incomplete(context: CLIContext, /, files: tuple[TextIO, ...], *, as_json: bo
 
 @command.command("debug")
 @with_files
+@click.pass_obj
 def debug(context: CLIContext, /, files: tuple[TextIO, ...]) -> None:
     """Show all entries at level DEBUG."""
     for entry in entries(_given(files)):

@@ -25,7 +25,7 @@ def body_of(task: Any) -> Any:
     return getattr(task.run, "__wrapped__", task.run)
 
 
-class TaskDocumenter(FunctionDocumenter):  # type: ignore[misc]  # Sphinx has no types
+class TaskDocumenter(FunctionDocumenter):
     """Documents a task by its function."""
 
     objtype = "task"
@@ -59,7 +59,7 @@ class TaskDocumenter(FunctionDocumenter):  # type: ignore[misc]  # Sphinx has no
         return [prepare_docstring(text)] if text else None
 
 
-class TaskDirective(PyFunction):  # type: ignore[misc]  # Sphinx has no types
+class TaskDirective(PyFunction):
     """``.. py:task::``."""
 
     def get_signature_prefix(self, sig: str) -> list[nodes.Node]:

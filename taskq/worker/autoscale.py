@@ -22,13 +22,16 @@ class WorkerComponent(StartStopStep):
         super().__init__(parent, **kwargs)
         self.enabled = parent.plan.options.autoscale is not None
 
-    def create(self, parent: Any) -> None:
+    def create(self, w: Any) -> None:
         """Let the worker have a view of it."""
-        parent.autoscaler = Autoscaler(parent)
+        w.autoscaler = Autoscaler(w)
 
-    def info(self, obj: Any) -> dict[str, Any]:
+    def start(self, w: Any) -> None:
+        """The core has begun to scale."""
+
+    def info(self, w: Any) -> dict[str, Any]:
         """Return the bounds."""
-        return {"autoscaler": obj.autoscaler.info()}
+        return {"autoscaler": w.autoscaler.info()}
 
 
 class Autoscaler:
@@ -86,6 +89,12 @@ class Autoscaler:
         least = self.min_concurrency if min is None else min
         self.worker.ask(AutoscaleSet(most, least))
         return most, least
+
+    def maybe_scale(self, req: Any = None) -> None:  # noqa: ARG002 - Celery's signature
+        """Let the core look whether the pool has the right size; it does so by itself as well."""
+        self.worker.nudge()
+
+    on_task_received = maybe_scale
 
     def scale_up(self, n: int) -> None:
         """Add slots."""

@@ -13,42 +13,79 @@ from taskq.worker.bootsteps import StartStopStep, Step
 __all__ = ["Beat", "Consumer", "Hub", "Pool", "StateDB", "Timer"]
 
 
+class Place(StartStopStep):
+    """A step whose deeds are the worker's own."""
+
+    def include_if(self, w: Any) -> bool:
+        """Say whether it is there."""
+        return bool(super().include_if(w))
+
+    def create(self, w: Any) -> None:
+        """There is nothing to make."""
+
+    def info(self, w: Any) -> dict[str, Any] | None:
+        """Return what ``inspect stats`` shows of it."""
+        return super().info(w)
+
+    def start(self, w: Any) -> None:
+        """The worker has begun it."""
+
+    def stop(self, w: Any) -> None:
+        """The worker ends it."""
+
+    def close(self, w: Any) -> None:
+        """The worker is about to end it."""
+
+    def terminate(self, w: Any) -> None:
+        """The worker ends it at once."""
+
+
 class Timer(Step):
     """What is called later, in the thread of the worker's loop."""
 
+    def create(self, w: Any) -> None:
+        """It is made when it is looked at."""
 
-class Hub(StartStopStep):
+
+class Hub(Place):
     """The loop's waiting."""
 
     requires: ClassVar[Any] = (Timer,)
 
 
-class Pool(StartStopStep):
+class Pool(Place):
     """What runs tasks.  A step that requires it starts when there are slots."""
 
     requires: ClassVar[Any] = (Hub,)
 
+    def info(self, w: Any) -> dict[str, Any]:
+        """Return what the pool says of itself."""
+        return {"pool": w.pool.info}
 
-class Beat(StartStopStep):
+
+class Beat(Place):
     """The scheduler, of a worker with ``-B``."""
 
     label = "Beat"
     conditional = True
 
-    def include_if(self, parent: Any) -> bool:
+    def include_if(self, w: Any) -> bool:
         """Only if it was asked for."""
-        return bool(parent.told.get("beat"))
+        return bool(w.told.get("beat"))
 
 
 class StateDB(Step):
     """The file that keeps revocations between two lives."""
 
-    def include_if(self, parent: Any) -> bool:
+    def create(self, w: Any) -> None:
+        """The worker opens it."""
+
+    def include_if(self, w: Any) -> bool:
         """Only if there is such a file."""
-        return parent.plan.state_file is not None
+        return w.plan.state_file is not None
 
 
-class Consumer(StartStopStep):
+class Consumer(Place):
     """What takes messages; it has a blueprint of its own, and comes last."""
 
     last = True

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from taskq.app.app import App
 from taskq.app.control.commands.inspecting import stats
+from taskq.app.control.commands.pool import pool_restart
 from taskq.core.inputs import Stop
 from taskq.core.worker import WorkerCore
 from taskq.current import app_or_default
@@ -41,7 +42,7 @@ class WorkController(Worker):
     def __init__(self, app: Any = None, hostname: str | None = None, **kwargs: Any) -> None:
         app = app_or_default(app)
         self.on_before_init(**kwargs)
-        told = {"hostname": hostname, **kwargs}
+        told = {"hostname": hostname, **self.prepare_args(**kwargs)}
         plan, make_pool = app.plan_worker(**told)
         super().__init__(app, plan, make_pool=make_pool)
         self.told: Mapping[str, Any] = {
@@ -69,6 +70,10 @@ class WorkController(Worker):
 
     def on_init_blueprint(self) -> None:
         """Hear that its steps are about to be made."""
+
+    def prepare_args(self, **kwargs: Any) -> dict[str, Any]:
+        """Change what the worker is told."""
+        return kwargs
 
     def on_start(self) -> None:
         """Hear that it begins."""
@@ -179,6 +184,21 @@ class WorkController(Worker):
     def terminate(self, in_sighandler: bool = False) -> None:  # noqa: ARG002 - as in ``stop``
         """Ask it to end now: what runs is ended."""
         super().stop(Stop.COLD)
+
+    def reload(self, modules: Any = None, reload: bool = False, reloader: Any = None) -> None:
+        """Replace the slots by new ones, which see what modules say now."""
+        if self.command_state is not None:
+            pool_restart(self.command_state, modules, reload, reloader)
+
+    def setup_includes(self, includes: Any) -> None:
+        """Import more modules of tasks."""
+        self.app.conf.include = (*(self.app.conf.include or ()), *includes)
+        self.app.import_default_modules()
+
+    def setup_queues(self, include: Any, exclude: Any = None) -> None:
+        """Say which queues a worker that is not made yet takes from."""
+        self.app.router.queues.select(include)
+        self.app.router.queues.deselect(exclude)
 
     def nudge(self) -> None:
         """Let the loop look around."""

@@ -132,7 +132,8 @@ class Diversion:
         message = TaskMessage(delivery, self)
         try:
             handler = self.handler(str(delivery.message.headers["task"]))
-            handler(message, None, message.ack_log_error, message.reject_log_error, ())
+            callbacks = self.controller.consumer.on_task_message
+            handler(message, None, message.ack_log_error, message.reject_log_error, callbacks)
         except OperationalError:
             raise  # the message comes again when the broker is back
         except Exception as error:  # a boundary: a program's strategy may raise anything

@@ -158,26 +158,26 @@ def _here() -> list[Any]:
     return [each for each in _controllers if each.core is not None and each.pid == os.getpid()]
 
 
-# -- for strategies ------------------------------------------------------------------------------
+# -- for strategies; ``_hooks`` are Celery's ways into sets of its own, without meaning here ------
 
 
-def task_reserved(request: Any) -> None:
+def task_reserved(request: Any, **_hooks: Any) -> None:
     """A strategy keeps a request."""
     reserved_requests.own.add(request)
     scheduled_requests.own.discard(request)
 
 
-def task_scheduled(request: Any) -> None:
+def task_scheduled(request: Any, **_hooks: Any) -> None:
     """A strategy keeps a request until its time."""
     scheduled_requests.own.add(request)
 
 
-def task_accepted(request: Any) -> None:
+def task_accepted(request: Any, **_hooks: Any) -> None:
     """What a strategy kept runs now."""
     active_requests.own.add(request)
 
 
-def task_ready(request: Any, successful: bool = False) -> None:  # noqa: ARG001 - Celery's name
+def task_ready(request: Any, successful: bool = False, **_hooks: Any) -> None:  # noqa: ARG001 - Celery's name
     """What a strategy kept has ended."""
     for seen in (active_requests, reserved_requests, scheduled_requests):
         seen.own.discard(request)

@@ -81,6 +81,7 @@ MODULES: Final[Mapping[str, Module]] = {
         names={
             "Consumer": "taskq.worker.consumer.consumer:Consumer",
             "Evloop": f"{_PLACES}:Evloop",
+            "dump_body": "taskq.worker.consumer.consumer:dump_body",
         }
     ),
     **{
@@ -97,6 +98,7 @@ MODULES: Final[Mapping[str, Module]] = {
             "tasks": "Tasks",
         }.items()
     },
+    "celery.worker.heartbeat": Module("taskq.worker.heartbeat"),
     "celery.worker.request": Module("taskq.worker.request"),
     "celery.worker.state": Module("taskq.worker.state"),
     "celery.worker.strategy": Module("taskq.worker.strategy"),

@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import os
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from taskq.app.control.commands.queues import add_consumer, cancel_consumer
+from taskq.app.log import get_logger
+from taskq.core.inputs import RateLimited
 from taskq.errors import OperationalError
+from taskq.protocol.saferepr import safe_repr
 from taskq.worker.blueprint import Blueprint as Steps
 from taskq.worker.consumer.views import EventsView, Prefetch
 
-__all__ = ["Consumer"]
+__all__ = ["Consumer", "dump_body"]
+
+logger: Final = get_logger("taskq.worker")
+
+
+# How much of a body is shown.
+SHOWN: Final = 1024
+
+
+def dump_body(m: Any, body: Any) -> str:
+    """Return the beginning of a body, and how long it is."""
+    raw = m.body if body is None else body
+    shown = safe_repr(raw, SHOWN)
+    return f"{shown} ({len(m.body)}b)"
 
 
 class Consumer:
@@ -19,6 +35,7 @@ class Consumer:
     ``connection`` is kombu's, for those steps: it is there while a program has any.
     """
 
+    Strategies = dict
     Blueprint: ClassVar[type[Steps]] = Steps
     init_callback: Any = None
     broker_connection_retry_attempt = 0
@@ -31,6 +48,11 @@ class Consumer:
         self.steps: list[Any] = []
         self.connection: Any = None
         self.restart_count = 0
+        self.hub: Any = None  # the loop is the worker's own
+        self.gossip: Any = None  # once its step is made
+        self.amqheartbeat = self.app.conf.broker_heartbeat
+        self.amqheartbeat_rate = self.app.conf.broker_heartbeat_checkrate
+        self.on_task_message: set[Any] = set()  # called with each request that a strategy makes
         self.event_dispatcher = EventsView(controller)
         self.qos = Prefetch(controller)
 
@@ -145,6 +167,36 @@ class Consumer:
         """Make the handlers of messages anew."""
         if self.controller.diversion is not None:
             self.controller.diversion.forget_handlers()
+
+    def apply_eta_task(self, task: Any) -> None:
+        """Let the worker go on with a request whose time has come."""
+        self.on_task_request(task)
+
+    def reset_rate_limits(self) -> None:
+        """Let rate limits be those of the tasks again."""
+        for name, task in self.app.tasks.items():
+            self.controller.ask(RateLimited(name, task.rate_limit))
+
+    def on_unknown_message(self, body: Any, message: Any) -> None:
+        """Reject a message that is no task; for strategies."""
+        self._reject(message, f"it is no task: {dump_body(message, body)}")
+
+    def on_unknown_task(self, body: Any, message: Any, exc: BaseException) -> None:
+        """Reject a message of a task that is not known here; for strategies."""
+        self._reject(message, f"its task is not known: {exc}: {dump_body(message, body)}")
+
+    def on_invalid_task(self, body: Any, message: Any, exc: BaseException) -> None:
+        """Reject a message that cannot be a task; for strategies."""
+        self._reject(message, f"it cannot be a task: {exc}: {dump_body(message, body)}")
+
+    def on_decode_error(self, message: Any, exc: BaseException) -> None:
+        """Reject a message that cannot be read; for strategies."""
+        self._reject(message, f"it cannot be read: {exc}: {dump_body(message, message.body)}")
+
+    @staticmethod
+    def _reject(message: Any, why: str) -> None:
+        logger.error("rejected a message: %s", why)
+        message.reject_log_error(logger, ())
 
     def call_soon(self, p: Any, *args: Any, **kwargs: Any) -> Any:
         """Call something in the thread of the loop, soon; may be called from anywhere."""

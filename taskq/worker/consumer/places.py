@@ -26,40 +26,69 @@ __all__ = [
 _AT: Final = "taskq.worker.consumer"
 
 
-class Connection(StartStopStep):
+class Place(StartStopStep):
+    """A step whose deeds are the worker's own; what it says of itself is what they come to."""
+
+    def include_if(self, c: Any) -> bool:
+        """Say whether it is there."""
+        return bool(super().include_if(c))
+
+    def create(self, c: Any) -> None:
+        """There is nothing to make."""
+
+    def info(self, c: Any) -> dict[str, Any] | None:
+        """Return what ``inspect stats`` shows of it."""
+        return super().info(c)
+
+    def start(self, c: Any) -> None:
+        """The worker has begun it."""
+
+    def stop(self, c: Any) -> None:
+        """The worker ends it."""
+
+    def shutdown(self, c: Any) -> None:
+        """The worker has ended it."""
+
+
+class Connection(Place):
     """The broker is there."""
 
     name = f"{_AT}.connection.Connection"
 
+    def info(self, c: Any) -> dict[str, Any]:
+        """Return where the broker is."""
+        connection = c.app.connection_for_read()
+        return {"broker": {**connection.info(), "password": None}}
 
-class Events(StartStopStep):
+
+class Events(Place):
     """Monitors are told."""
 
     name = f"{_AT}.events.Events"
     requires: ClassVar[Any] = (Connection,)
 
 
-class Heart(StartStopStep):
+class Heart(Place):
     """Heartbeats."""
 
     name = f"{_AT}.heart.Heart"
     requires: ClassVar[Any] = (Events,)
 
-    def include_if(self, parent: Any) -> bool:
+    def include_if(self, c: Any) -> bool:
         """Unless ``--without-heartbeat`` was said."""
-        return parent.controller.plan.presence.heartbeat_s is not None
+        return c.controller.plan.presence.heartbeat_s is not None
 
 
-class Mingle(StartStopStep):
+class Mingle(Place):
     """Other workers were asked what they know."""
 
     name = f"{_AT}.mingle.Mingle"
     label = "Mingle"
     requires: ClassVar[Any] = (Events,)
 
-    def include_if(self, parent: Any) -> bool:
+    def include_if(self, c: Any) -> bool:
         """Unless ``--without-mingle`` was said."""
-        return bool(parent.controller.plan.presence.mingle)
+        return bool(c.controller.plan.presence.mingle)
 
 
 class Gossip(ConsumerStep):
@@ -69,9 +98,14 @@ class Gossip(ConsumerStep):
     label = "Gossip"
     requires: ClassVar[Any] = (Mingle,)
 
-    def include_if(self, parent: Any) -> bool:
+    def __init__(self, c: Any, **kwargs: Any) -> None:
+        super().__init__(c, **kwargs)
+        self._consumer = c
+        c.gossip = self
+
+    def include_if(self, c: Any) -> bool:
         """Unless ``--without-gossip`` was said."""
-        return bool(parent.controller.plan.presence.gossip)
+        return bool(c.controller.plan.presence.gossip)
 
     def get_consumers(self, channel: Any) -> list[Any]:  # noqa: ARG002 - a consumer step's signature
         """None of kombu's: the worker listens by its broker port."""
@@ -83,33 +117,48 @@ class Gossip(ConsumerStep):
     def stop(self, c: Any) -> None:
         """The worker ends that."""
 
+    def election(self, id: str, topic: str, action: Any = None) -> None:  # noqa: A002 - Celery's name
+        """Let the workers elect one that carries out an action."""
+        state = self._consumer.controller.command_state
+        if state is not None:
+            state.elect(id, topic, action)
 
-class Tasks(StartStopStep):
+    def call_task(self, task: Any) -> None:
+        """Send a signature, as the one who was elected."""
+        self._consumer.app.signature(task).apply_async()
+
+
+class Tasks(Place):
     """Tasks are taken."""
 
     name = f"{_AT}.tasks.Tasks"
+
+    def info(self, c: Any) -> dict[str, Any]:
+        """Return how many messages may be open; 0 means any number."""
+        return {"prefetch_count": c.qos.value}
+
     requires: ClassVar[Any] = (Mingle,)
 
 
-class DelayedDelivery(StartStopStep):
+class DelayedDelivery(Place):
     """Queues of the broker that keep what is not due; those that need them have made them."""
 
     name = f"{_AT}.delayed_delivery.DelayedDelivery"
     requires: ClassVar[Any] = (Tasks,)
 
 
-class Control(StartStopStep):
+class Control(Place):
     """Commands are heard."""
 
     name = f"{_AT}.control.Control"
     requires: ClassVar[Any] = (Tasks,)
 
-    def include_if(self, parent: Any) -> bool:
+    def include_if(self, c: Any) -> bool:
         """Unless the settings turn it off."""
-        return bool(parent.controller.plan.presence.remote_control)
+        return bool(c.controller.plan.presence.remote_control)
 
 
-class Agent(StartStopStep):
+class Agent(Place):
     """A place for an agent; there is none, so it is left out."""
 
     name = f"{_AT}.agent.Agent"
@@ -118,7 +167,7 @@ class Agent(StartStopStep):
     requires: ClassVar[Any] = (Connection,)
 
 
-class Evloop(StartStopStep):
+class Evloop(Place):
     """The loop; it comes last."""
 
     name = f"{_AT}.consumer.Evloop"
