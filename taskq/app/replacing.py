@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from taskq.app.follow import of_signature
-from taskq.canvas.maps import chunks
+from taskq.canvas.composite import gathered, is_many
 from taskq.canvas.signature import maybe_signature
 from taskq.errors import Ignore, ImproperlyConfigured
 from taskq.ports import ChordPart, GrowsChords, Outgoing, ResultRecord
@@ -56,9 +56,8 @@ def replace(task: Any, sig: Any) -> Any:
 def _in_its_place(task: Any, request: Any, sig: Any) -> Any:
     if sig.subtask_type == "chain" and not sig.tasks:
         raise ImproperlyConfigured(f"task {task.name!r} cannot be replaced by an empty chain")
-    if _ends_in_group(sig):
-        # One result stands for all: that of a task that hands on what it is given.
-        sig = sig | task.app.tasks["celery.accumulate"].s(index=0)
+    if is_many(sig):
+        sig = gathered(sig)  # one result stands for all
     for callback in request.callbacks or ():
         sig.link(maybe_signature(callback, app=task.app))
     for errback in request.errbacks or ():
@@ -78,16 +77,6 @@ def _in_its_place(task: Any, request: Any, sig: Any) -> Any:
         if stamp not in sig.options:
             sig.stamp(**{stamp: (request.stamps or {})[stamp]})
     return sig
-
-
-def _ends_in_group(sig: Any) -> bool:
-    """Whether what comes of it are many results."""
-    kind = sig.subtask_type
-    if kind == "chain":
-        return _ends_in_group(sig.tasks[-1])
-    if kind == "chord":
-        return sig.body is None or _ends_in_group(sig.body)
-    return kind == "group" or isinstance(sig, chunks)
 
 
 def send_replacement(sig: Any) -> NoReturn:

@@ -135,8 +135,8 @@ class chain(Row[Any]):  # noqa: N801 - Celery's name
         rest = said.pop("chain", None)
         links = take(said, "link", "link_error")
         last = take(said, "group_id", "chord", "group_index")
-        result = self.freeze(said.pop("task_id", None), **last)
         _spread(links, self.tasks)
+        result = self.freeze(said.pop("task_id", None), **last)
         first, *others = self.tasks
         following = [*others, *reversed(rest or [])]
         if following and self.app.conf.task_protocol == PROTOCOL_1:

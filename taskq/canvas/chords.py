@@ -6,7 +6,15 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Self, TypeVar
 
-from taskq.canvas.composite import Composite, add_links, leaves, link_results, take
+from taskq.canvas.composite import (
+    Composite,
+    add_links,
+    gathered,
+    is_many,
+    leaves,
+    link_results,
+    take,
+)
 from taskq.canvas.groups import group
 from taskq.canvas.parts import Fixing, Item, is_nothing
 from taskq.canvas.signature import Signature, maybe_signature
@@ -84,6 +92,13 @@ class chord(Composite[Any]):  # noqa: N801 - Celery's name
         header: group = self.tasks
         return header
 
+    def _gather(self) -> None:
+        """Let each member of the header have one result: what is many becomes a list."""
+        if self.body is not None:
+            header = self._header()
+            header.flatten()
+            header.tasks = [gathered(each) if is_many(each) else each for each in header.tasks]
+
     # -- sending ---------------------------------------------------------------------------------
 
     def apply_async(  # type: ignore[override]  # noqa: PLR0917 - Celery's signature
@@ -148,6 +163,7 @@ class chord(Composite[Any]):  # noqa: N801 - Celery's name
             said.pop("chain", None)
         body.options.update({k: v for k, v in said.items() if k not in _OF_THE_SENDER})
         add_links(links, self)
+        self._gather()
         said.pop("chain", None)
         # Who stands in no other group shows that of the header.
         result = body.freeze(body_id, **(place or {"group_id": header_id}))
@@ -181,6 +197,7 @@ class chord(Composite[Any]):  # noqa: N801 - Celery's name
     def _fix(self, said: Fixing) -> Any:
         """Fix the ids of header and body; the place in a group is that of the body."""
         self._give_app(self._known_app())
+        self._gather()
         header = self._header()
         header_result = header.freeze(root_id=said.root_id, parent_id=said.parent_id)
         self.options["task_id"] = header.options["task_id"]

@@ -12,9 +12,9 @@ from typing import Any, ClassVar, Self, TypeVar
 from taskq.canvas.parts import Item, listed
 from taskq.canvas.signature import Signature
 from taskq.canvas.stamping import StampingVisitor, merged_stamps, with_stamps
-from taskq.canvas.steps import Unfolded, carry_out
+from taskq.canvas.steps import Unfolded, carry_out, is_chunks
 
-__all__ = ["Composite", "Row", "add_links", "leaves", "link_results", "take"]
+__all__ = ["Composite", "Row", "add_links", "gathered", "is_many", "leaves", "link_results", "take"]
 
 R = TypeVar("R")
 
@@ -117,6 +117,22 @@ def leaves(sig: Any) -> int:
     """
     count: int = sig._leaves()  # noqa: SLF001 - the same class
     return count
+
+
+def is_many(sig: Any) -> bool:
+    """Whether what comes of a signature are many results: at its end stands a group."""
+    kind = sig.subtask_type
+    if kind == "chain":
+        return bool(sig.tasks) and is_many(sig.tasks[-1])
+    if kind == "chord":
+        return sig.body is None or is_many(sig.body)
+    return kind == "group" or is_chunks(sig)
+
+
+def gathered(sig: Any) -> Any:
+    """Let a task follow that hands on the list of many results, so that it is one."""
+    accumulate = Signature("celery.accumulate", kwargs={"index": 0}, app=sig._app)  # noqa: SLF001 - the same class
+    return sig | accumulate
 
 
 def take(options: dict[str, Any], *names: str) -> dict[str, Any]:

@@ -110,7 +110,7 @@ class group(Row[list[Any]]):  # noqa: N801 - Celery's name
     def _fix(self, said: Fixing) -> Any:
         """Fix the ids of all members and number them; nested groups become members."""
         self._give_app(self._known_app())
-        self.tasks = list(_flat(self.tasks))
+        self.flatten()
         options = self.options
         own_id = options["task_id"] = said.id or options.get("task_id") or self.app.new_id()
         if said.group_id is not None and said.group_id != own_id:
@@ -122,6 +122,10 @@ class group(Row[list[Any]]):  # noqa: N801 - Celery's name
             results.append(member.freeze(*said._replace(id=None, group_index=index)))
             index += leaves(member)
         return self.app.GroupResult(own_id, results)
+
+    def flatten(self) -> None:
+        """Let the members of groups within this one be its own."""
+        self.tasks = list(_flat(self.tasks))
 
     def apply(
         self, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Any
@@ -144,11 +148,12 @@ class group(Row[list[Any]]):  # noqa: N801 - Celery's name
             member.set_immutable(immutable)
 
     def link(self, sig: Any) -> Any:
-        """Give a callback to the first member; it does not take its result."""
-        if not self.tasks:
+        """Give a callback to the first member that has a result, which it does not take."""
+        first = next((member for member in self.tasks if leaves(member)), None)
+        if first is None:
             return sig
         callback = maybe_signature(sig, app=self._app, clone=True)
-        return self.tasks[0].link(callback.set(immutable=True))
+        return first.link(callback.set(immutable=True))
 
     def link_error(self, sig: Any) -> Any:
         """Give an errback to each member."""

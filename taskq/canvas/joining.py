@@ -19,16 +19,16 @@ Types = Mapping[str, Any]
 
 
 def join(left: Any, right: Any, types: Types) -> Any:
-    """Return ``left | right``; neither is changed."""
-    is_chain = left.subtask_type == "chain"
-    joined = left.clone()
-    steps: list[Any] = joined.tasks if is_chain else []
-    if not is_chain:
-        append_step(steps, joined, types)
+    """Return ``left | right``; neither is changed.
+
+    What a chain said of itself is said of its own steps: what is joined to it comes after.
+    """
+    steps: list[Any] = []
+    append_step(steps, left.clone(), types)
     append_step(steps, right.clone(), types)
-    if is_chain:
-        return joined
-    return steps[0] if len(steps) == 1 else types["chain"].of(steps, left._app)  # noqa: SLF001 - what was given, not the default
+    if len(steps) == 1 and left.subtask_type != "chain":
+        return steps[0]
+    return types["chain"].of(steps, left._app)  # noqa: SLF001 - what was given, not the default
 
 
 def append_step(steps: list[Any], step: Any, types: Types) -> None:
@@ -48,16 +48,13 @@ def append_step(steps: list[Any], step: Any, types: Types) -> None:
 
 
 def _extend_body(chord: Any, step: Any, types: Types) -> None:
-    body = chord.body
-    if body is None:
+    if chord.body is None:
         chord.body = step
-    elif body.subtask_type == "chain":
-        append_step(body.tasks, step, types)
-    else:
-        steps: list[Any] = []
-        append_step(steps, body, types)
-        append_step(steps, step, types)
-        chord.body = steps[0] if len(steps) == 1 else types["chain"].of(steps, chord._app)  # noqa: SLF001 - what was given, not the default
+        return
+    steps: list[Any] = []
+    append_step(steps, chord.body, types)
+    append_step(steps, step, types)
+    chord.body = steps[0] if len(steps) == 1 else types["chain"].of(steps, chord._app)  # noqa: SLF001 - what was given, not the default
 
 
 def without_nested_bodies(steps: list[Any]) -> list[Any]:
@@ -89,6 +86,8 @@ def pieces(chain: Any) -> list[Any]:
     options.pop("task_id", None)
     if chain.args or options:
         steps[0] = steps[0].clone(chain.args, {}, **options)
+    if chain.immutable:
+        steps[0].set_immutable(True)
     return steps
 
 

@@ -41,8 +41,11 @@ class One:
 
     state: str
     value: Any = None
-    kept: bool = True  # whether the result is stored
+    kept: bool = True  # whether that is stored
+    before: str = PENDING  # the state that is stored if it is not
 
+
+NOTHING = One(PENDING, kept=False)
 
 Came: TypeAlias = "One | list[Came] | None"
 
@@ -56,6 +59,7 @@ class Report:
     errbacks: Counter[str] = field(default_factory=Counter)
     new_style: set[str] = field(default_factory=set)  # of errbacks
     states: dict[str, One] = field(default_factory=dict)
+    errors: set[tuple[str, ...]] = field(default_factory=set)  # of all that failed
     messages: int = 0
 
 
@@ -101,9 +105,11 @@ class _Run:
         """Give links to the leaves that they are for."""
         match part:
             case Group():
-                first = tuple(replace(each, immutable=True) for each in callbacks)
+                told = tuple(replace(each, immutable=True) for each in callbacks)
+                full = (at for at, each in enumerate(part.members) if not is_hollow(each))
+                first = next(full, None)
                 members = (
-                    self.linked(each, () if at else first, errbacks)
+                    self.linked(each, told if at == first else (), errbacks)
                     for at, each in enumerate(part.members)
                 )
                 return replace(part, members=tuple(members))
@@ -156,6 +162,8 @@ class _Run:
         self, steps: Sequence[Canvas], given: tuple[Any, ...], own_id: str | None
     ) -> Came:
         first, *rest = steps
+        if rest and isinstance(first, Group):
+            first = Group(members=tuple(self.gathered(each) for each in first.members))
         came = self.run(first, given, None if rest else own_id)
         if not rest:
             return came
@@ -166,7 +174,7 @@ class _Run:
         assert came is not None
         if came.state == SUCCESS:
             return self.run_steps(rest, (came.value,), own_id)
-        if came.state in (PENDING, RETRY):
+        if came.state == PENDING:
             return self.never(rest[-1])
         return self.dead(Chain(steps=tuple(rest)), came.value, own_id)
 
@@ -182,7 +190,7 @@ class _Run:
             case Does.REJECTS:
                 return self.fail(leaf, ("Reject",), own_id)
             case Does.IGNORES:
-                return self.left(leaf, One(PENDING))
+                return self.left(leaf, NOTHING, own_id)
             case Does.REPLACED:
                 return self.run_replacement(leaf, own_id)
         return self.succeed(leaf, [leaf.tag, *args], own_id)
@@ -192,25 +200,32 @@ class _Run:
         by = self.plain(leaf.by)
         if by == Chain():
             return self.fail(leaf, ("ImproperlyConfigured",), own_id)
-        if isinstance(by, Group) or (isinstance(by, Chain) and isinstance(by.steps[-1], Group)):
-            by = self.row(by, ACCUMULATE)
-        linked = self.linked(by, leaf.callbacks, leaf.errbacks)
+        linked = self.linked(self.gathered(by), leaf.callbacks, leaf.errbacks)
         came = self.run(linked, (), own_id or leaf.tag)
-        return self.left(leaf, came) if isinstance(came, One) else came
+        assert isinstance(came, One)
+        return self.left(leaf, came, own_id)
 
-    @staticmethod
-    def left(leaf: Leaf, came: One) -> One:
-        """If nothing was stored in the end, what was stored at the last retry stays."""
-        told = leaf.retries and not leaf.ignores_result
-        return One(RETRY) if came.state == PENDING and told else came
+    def left(self, leaf: Leaf, came: One, own_id: str | None) -> One:
+        """If nothing is stored in the end, what was stored at the last retry stays."""
+        if leaf.retries and not leaf.ignores_result and not came.kept:
+            came = replace(came, before=RETRY)
+            self.report.states[own_id or leaf.tag] = came
+        return came
+
+    def gathered(self, part: Canvas) -> Canvas:
+        """Let one task hand on many results as a list."""
+        last = part.steps[-1] if isinstance(part, Chain) else part
+        return self.row(part, ACCUMULATE) if isinstance(last, Group) else part
 
     # -- ends --------------------------------------------------------------------------------------
 
     def end(self, part: Leaf | Items, state: str, value: Any, own_id: str | None) -> One:
         kept = isinstance(part, Items) or not part.ignores_result
         came = One(state, value, kept)
-        if own_id or part.tag:
-            self.report.states[own_id or part.tag] = came if kept else One(PENDING)
+        if state == FAILURE:
+            self.report.errors.add(value)
+        if own_id or part.tag not in ("", ACCUMULATE.tag):
+            self.report.states[own_id or part.tag] = came
         return came
 
     def succeed(self, part: Leaf | Items, value: Any, own_id: str | None) -> One:
@@ -238,7 +253,7 @@ class _Run:
                 return [self.never(each) for each in part.members]
             case Chain():
                 return self.never(part.steps[-1])
-        return One(PENDING)
+        return NOTHING
 
     def dead(self, part: Canvas, error: tuple[str, ...], own_id: str | None) -> Came:
         """It fails with what came before it, and nobody is told."""
@@ -274,6 +289,13 @@ class _Run:
                 told.update(each.tag for each in part.errbacks)
                 return self.end(part, FAILURE, CHORD_ERROR, own_id)
         raise AssertionError(f"{part} is not plain")
+
+
+def is_hollow(part: Canvas) -> bool:
+    """Whether it ends in no task at all."""
+    if isinstance(part, Chain):
+        return is_hollow(part.steps[-1])
+    return isinstance(part, Group) and all(map(is_hollow, part.members))
 
 
 def seen(tag: str, args: Iterable[Any]) -> str:
