@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -112,14 +113,12 @@ def command() -> None:
 
 
 # What all have in common.
-with_files: Callable[[Callable[..., Any]], Callable[..., Any]] = click.argument(
-    "files", nargs=-1, type=click.File("r", errors="replace")
-)
+with_files = click.argument("files", nargs=-1, type=click.File("r", errors="replace"))
 json_option = click.option("-j", "--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def _given(files: tuple[TextIO, ...]) -> tuple[TextIO, ...]:
-    return files or (click.get_text_stream("stdin", errors="replace"),)
+    return files or (sys.stdin,)
 
 
 @command.command("stats")
