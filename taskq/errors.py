@@ -26,6 +26,7 @@ __all__ = [
     "DuplicateTaskNameWarning",
     "EncodeError",
     "FixupWarning",
+    "GroupNotFound",
     "Ignore",
     "ImproperlyConfigured",
     "IncompleteStream",
@@ -187,6 +188,20 @@ class ChainRestLost(TaskError):
 
 class ChordError(TaskError):
     """A member of a chord's header failed, so its body does not run."""
+
+
+class GroupNotFound(KeyError, TaskError):
+    """No group is saved under an id, or no longer."""
+
+    def __init__(self, group_id: str, store: str) -> None:
+        super().__init__(group_id, store)
+        self.group_id, self.store = group_id, store
+
+    def __str__(self) -> str:
+        return (
+            f"no group {self.group_id} is saved in {self.store}: save() was never called on its "
+            "result, delete() was, or its time is over (result_expires)"
+        )
 
 
 class IncompleteStream(TaskError):

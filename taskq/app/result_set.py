@@ -14,6 +14,7 @@ from taskq.app.related import Related, read_at_once, tasks_before
 from taskq.app.result import AsyncResult, result_from_tuple
 from taskq.app.result_base import ResultBase
 from taskq.app.waiting import as_they_end, wait_for
+from taskq.errors import GroupNotFound
 
 __all__ = ["GroupResult", "ResultSet"]
 
@@ -320,11 +321,25 @@ class GroupResult(ResultSet, Related):
         (backend or self.backend).delete_group(self.id)
 
     @classmethod
-    def restore(cls, id: str, backend: Any = None, app: Any = None) -> Any:  # noqa: A002 - Celery's name
-        """Return a group that was saved; None where there is none."""
+    def restore(
+        cls,
+        id: str,  # noqa: A002 - Celery's name
+        backend: Any = None,
+        app: Any = None,
+        must_exist: bool = False,
+    ) -> Any:
+        """Return a group that was saved.
+
+        Where there is none, or none any more: None, or with ``must_exist`` ``GroupNotFound``.
+        """
         app = app or cls._app or current.get_current_app()
-        found = (backend or app.backend).restore_group(id)
-        return None if found is None else result_from_tuple(found, app)
+        backend = backend or app.backend
+        found = backend.restore_group(id)
+        if found is not None:
+            return result_from_tuple(found, app)
+        if must_exist:
+            raise GroupNotFound(id, backend.store.name)
+        return None
 
     @property
     def children(self) -> list[Any]:
