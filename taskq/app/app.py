@@ -8,6 +8,7 @@ needed.  The layers below hold what it does: ``configuring.py``, ``tasking.py``,
 
 from __future__ import annotations
 
+import os
 import platform
 import threading
 from abc import ABC, abstractmethod
@@ -21,6 +22,7 @@ from taskq.app.builtins import add_builtin_tasks
 from taskq.app.dead_letters import DeadLetters
 from taskq.app.discovery import symbol
 from taskq.app.lamport import LamportClock
+from taskq.app.loader import LOADERS, attach
 from taskq.app.log import Logging
 from taskq.app.report import report
 from taskq.app.sending import Sending
@@ -47,6 +49,8 @@ class App(Sending, ABC):
     builtin_fixups: ClassVar[frozenset[str]] = frozenset()
 
     # Classes, or where they are.
+    amqp_cls: Any = None  # None: that of the ports
+    loader_cls: Any = "taskq.app.loader:AppLoader"
     control_cls: Any = "taskq.app.control:Control"
     events_cls: Any = "taskq.app.events.events:Events"
 
@@ -94,7 +98,7 @@ class App(Sending, ABC):
         self.steps: dict[str, set[Any]] = defaultdict(set)
         self.task_cls = task_cls or self.task_cls
         for attribute, value in (
-            ("loader_cls", loader),
+            ("loader_cls", loader or os.environ.get("CELERY_LOADER")),
             ("amqp_cls", amqp),
             ("events_cls", events),
             ("log_cls", log),
@@ -110,6 +114,8 @@ class App(Sending, ABC):
         self._fixups = [fixup for fixup in (symbol(each)(self) for each in self.fixups) if fixup]
         if set_as_current:
             self.set_current()
+        if self.loader_cls != App.loader_cls:
+            attach(self)
         self.on_init()
         current.active_apps.add(self)
 
@@ -177,6 +183,11 @@ class App(Sending, ABC):
         """The task that a worker runs here, looking through those that it calls directly."""
         return current.get_current_worker_task()
 
+    @cached_property
+    def loader(self) -> Any:
+        """What the program itself does around configuration, workers and tasks."""
+        return symbol(LOADERS.get(self.loader_cls, self.loader_cls))(app=self)
+
     # -- tasks ------------------------------------------------------------------------------------
 
     def finalize(self, auto: bool = False) -> None:
@@ -226,6 +237,11 @@ class App(Sending, ABC):
             },
         }
         return entry
+
+    def packages_of_fixups(self) -> list[str]:
+        """Name the packages in which tasks are looked for where none are named."""
+        asked = (getattr(fixup, "autodiscover_tasks", None) for fixup in self._fixups)
+        return [package for ask in asked if ask is not None for package in ask()]
 
     def signature(self, *args: Any, **kwargs: Any) -> Signature[Any]:
         """Return a signature that is sent with this app."""

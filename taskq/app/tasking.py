@@ -290,14 +290,19 @@ class Tasking(Configured):
         force: bool = False,
     ) -> list[ModuleType] | None:
         """Import ``package.tasks`` of each package, when the worker wants its modules, or now."""
+        named = self.packages_of_fixups if packages is None else packages
         if force:
-            return discovery.autodiscover(packages, related_name)
+            return discovery.autodiscover(named, related_name)
 
         def later(**_named: Any) -> None:
-            discovery.autodiscover(packages, related_name)
+            discovery.autodiscover(named, related_name)
 
         signals.import_modules.connect(later, sender=self, weak=False)
         return None
+
+    def packages_of_fixups(self) -> list[str]:
+        """Name the packages in which tasks are looked for where none are named."""
+        return []
 
     def import_default_modules(self) -> list[ModuleType]:
         """Import what ``imports`` and ``include`` name, and what is to be discovered."""

@@ -131,7 +131,7 @@ def taskq(ctx: click.Context, /, workdir: str | None, **options: Any) -> None:
     if options["skip_checks"]:
         os.environ["CELERY_SKIP_CHECKS"] = "true"
     ctx.obj = CLIContext(
-        app=options["app"],
+        app=options["app"] or ctx.obj,
         # Any value that is not empty counts, also one that is no truth value.
         no_color=options["no_color"] or bool(os.environ.get("NO_COLOR")),
         workdir=workdir,
@@ -158,8 +158,8 @@ _CODES: Final[dict[type[Exception], int]] = {
 }
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program; returns its exit code."""
+def main(argv: Sequence[str] | None = None, app: Any = None) -> int:
+    """Run the program, with the app that ``-A`` names or that is given; returns its exit code."""
     words = sys.argv[1:] if argv is None else list(argv)
     try:
         patch_as_told(words, pool_by_environment(os.environ))
@@ -168,6 +168,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             prog_name=PROGRAM,
             standalone_mode=False,
             auto_envvar_prefix=ENVIRONMENT_PREFIX,
+            obj=app,
         )
     except click.UsageError as error:
         return _complain(_word_usage(error), error.exit_code)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from importlib.util import find_spec
@@ -16,6 +18,7 @@ from taskq.adapters.randomness import SystemRandomness
 from taskq.app.app import App
 from taskq.app.backend import Backend
 from taskq.app.configuring import CONFIG_VARIABLES
+from taskq.app.discovery import symbol
 from taskq.ports import Place, Ports
 from taskq.runtime.worker import MakePool, WorkerPlan
 from taskq.wiring.brokers import Ground, broker_urls, make_broker
@@ -27,6 +30,8 @@ from taskq.worker import WorkController
 
 class TaskQ(App):
     """A task queue: settings, tasks, and the way to a broker and a result store."""
+
+    builtin_fixups = frozenset({"taskq.contrib.django.fixup:fixup"})
 
     def make_ports(self) -> Ports:
         """Make the ports that the settings name; connects to nothing yet."""
@@ -86,6 +91,38 @@ class TaskQ(App):
         """Makes a beat of this app; ``run()`` works until it is told to end."""
         return self.subclass_with_self(load("taskq.wiring.beat:Beat"))
 
+    # -- programs ---------------------------------------------------------------------------------
+
+    def start(self, argv: Sequence[str] | None = None) -> int:
+        """Be the program ``taskq``, with this app; returns the exit code."""
+        code: int = load("taskq.cli.main:main")(argv, app=self)
+        return code
+
+    def worker_main(self, argv: Sequence[str] | None = None) -> int:
+        """Be a worker: ``app.worker_main(["worker", "--concurrency=4"])``."""
+        words = sys.argv[1:] if argv is None else list(argv)
+        if "worker" not in words:
+            raise ValueError(f"the sub-command 'worker' must be among the arguments, not {words!r}")
+        return self.start(words)
+
+    def setup_security(  # noqa: PLR0917 - Celery's signature
+        self,
+        allowed_serializers: Sequence[str] | None = None,
+        key: str | None = None,
+        key_password: str | bytes | None = None,
+        cert: str | None = None,
+        store: str | None = None,
+        digest: str | None = None,
+        serializer: str = "json",
+    ) -> None:
+        """Sign what this process sends, and read only what somebody known has signed.
+
+        Files not given are those of the settings ``security_key`` and so on.
+        """
+        load("taskq.adapters.security:setup_security")(
+            self.conf, allowed_serializers, key, key_password, cert, store, digest, serializer
+        )
+
     # -- what programs know of kombu --------------------------------------------------------------
 
     @cached_property
@@ -98,10 +135,10 @@ class TaskQ(App):
             read_urls=None if read is None else [read],
         )
 
-    @property
+    @cached_property
     def amqp(self) -> Any:
-        """Queues, producers and consumers as kombu objects."""
-        return self._surface.amqp
+        """Queues, producers and consumers as kombu objects; messages as they are sent."""
+        return symbol(self.amqp_cls or "taskq.wiring.amqp:AMQP")(self)
 
     @property
     def pool(self) -> Any:
@@ -147,6 +184,7 @@ class TaskQ(App):
 
     def close(self) -> None:
         """Let go of connections, and be current no more."""
+        self.__dict__.pop("amqp", None)
         surface = self.__dict__.pop("_surface", None)
         if surface is not None:
             surface.close()

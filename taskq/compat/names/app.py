@@ -13,6 +13,8 @@ _CANVAS: Final = all_from(
     *("subtask", "xmap", "xstarmap"),
 )
 
+_LEGACY: Final = "taskq.compat.legacy"
+
 MODULES: Final[Mapping[str, Module]] = {
     "celery": Module(
         names={
@@ -23,6 +25,9 @@ MODULES: Final[Mapping[str, Module]] = {
             "current_task": "taskq:current_task",
             "shared_task": "taskq:shared_task",
             "bugreport": "taskq.cli.report:report",
+            "_find_option_with_arg": "taskq.compat.patching:find_option_with_arg",
+            "_original_os_write": "taskq.compat.patching:original_os_write",
+            "maybe_patch_concurrency": "taskq.compat.patching:maybe_patch_concurrency",
             "uuid": "kombu.utils.uuid:uuid",
             **all_from(
                 "taskq.compat.version",
@@ -32,34 +37,70 @@ MODULES: Final[Mapping[str, Module]] = {
             ),
         },
     ),
-    "celery._state": Module("taskq.current"),
+    "celery._state": Module(
+        "taskq.current",
+        all_from(
+            "taskq.compat.state",
+            *("_get_active_apps", "_set_current_app", "_set_task_join_will_block"),
+            *("_task_join_will_block", "_task_stack", "default_app"),
+        ),
+    ),
     "celery.app": Module(
-        names=all_from("taskq.current", "app_or_default", "pop_current_task", "push_current_task")
-        | {
+        names={
+            **all_from("taskq.current", "app_or_default", "pop_current_task"),
+            **all_from("taskq.compat.app_utils", "AppPickler", "push_current_task"),
             "Celery": "taskq:TaskQ",
             "bugreport": "taskq.app.report:report",
+            "default_app": "taskq.compat.state:app_proxy",
             "shared_task": "taskq:shared_task",
         },
     ),
-    "celery.app.base": Module(names={"Celery": "taskq:TaskQ"}),
-    "celery.app.control": Module("taskq.app.control"),
-    "celery.app.events": Module(names={"Events": "taskq.app.events.events:Events"}),
-    "celery.app.log": Module(names=all_from("taskq.app.log", "Logging", "TaskFormatter")),
-    "celery.app.task": Module(
-        names={"Task": "taskq.app.task:Task", "Context": "taskq.app.context:Context"}
+    "celery.app.amqp": Module(
+        names=all_from("taskq.wiring.amqp", "AMQP", "task_message")
+        | all_from("taskq.compat.queues", "Queues", "utf8dict")
     ),
-    "celery.app.utils": Module(
+    "celery.app.annotations": Module("taskq.app.annotations"),
+    "celery.app.autoretry": Module("taskq.app.autoretry"),
+    "celery.app.backends": Module("taskq.compat.finding_backends"),
+    "celery.app.base": Module(
         names={
-            "Settings": "taskq.conf:Settings",
-            "bugreport": "taskq.cli.report:report",
-            "find_app": "taskq.cli.find_app:find_app",
-            "sanitize_url": "taskq.conf:sanitize_url",
+            **all_from(
+                "taskq.compat.app_utils",
+                *("PendingConfiguration", "app_has_custom", "caller_stacklevel"),
+                *("frame_is_celery", "task_callable_qualname"),
+            ),
+            "App": "taskq:TaskQ",
+            "Celery": "taskq:TaskQ",
         }
     ),
     "celery.app.builtins": Module("taskq.app.builtins"),
+    "celery.app.control": Module("taskq.app.control"),
+    "celery.app.defaults": Module("taskq.compat.defaults"),
+    "celery.app.events": Module(names={"Events": "taskq.app.events.events:Events"}),
+    "celery.app.log": Module(names=all_from("taskq.app.log", "Logging", "TaskFormatter")),
+    "celery.app.registry": Module("taskq.app.registry"),
+    "celery.app.routes": Module("taskq.app.routing"),
+    "celery.app.task": Module(
+        names={"Task": "taskq.app.task:Task", "Context": "taskq.app.context:Context"}
+    ),
+    "celery.app.trace": Module("taskq.compat.trace"),
+    "celery.app.utils": Module(
+        names={
+            **all_from(
+                "taskq.compat.app_utils",
+                *("AppPickler", "appstr", "detect_settings", "filter_hidden_settings"),
+                "find_app",
+            ),
+            "Settings": "taskq.conf:Settings",
+            "bugreport": "taskq.cli.report:report",
+            "sanitize_url": "taskq.conf:sanitize_url",
+        }
+    ),
+    "celery.apps": Module(),
     "celery.bin": Module("taskq.cli"),
     "celery.bin.base": Module(
-        names=all_from(
+        "taskq.cli.building",
+        all_from(
             "taskq.cli.params",
             *("COMMA_SEPARATED_LIST", "ISO8601", "ISO8601_OR_FLOAT", "JSON_ARRAY"),
             *("JSON_OBJECT", "LOG_LEVEL", "CommaSeparatedList", "LogLevel"),
@@ -67,7 +108,11 @@ MODULES: Final[Mapping[str, Module]] = {
         | {"CLIContext": "taskq.cli.context:CLIContext"},
     ),
     "celery.bin.celery": Module(
-        names={"celery": "taskq.cli.main:taskq", "main": "taskq.cli.main:main"}
+        names={
+            "celery": "taskq.cli.main:taskq",
+            "main": "taskq.cli.main:main",
+            "report": "taskq.cli.report:command",
+        }
     ),
     "celery.canvas": Module("taskq.canvas"),
     "celery.exceptions": Module(
@@ -83,6 +128,29 @@ MODULES: Final[Mapping[str, Module]] = {
             "reraise": "taskq.compat.objects:reraise",
         },
     ),
+    "celery.execute": Module(names=all_from(_LEGACY, "send_task")),
+    "celery.fixups": Module(),
+    "celery.fixups.django": Module("taskq.contrib.django.fixup"),
+    "celery.loaders": Module(
+        names=all_from("taskq.compat.loaders", "LOADER_ALIASES", "get_loader_cls")
+    ),
+    "celery.loaders.app": Module(names=all_from("taskq.app.loader", "AppLoader")),
+    "celery.loaders.base": Module(names=all_from("taskq.app.loader", "BaseLoader")),
+    "celery.loaders.default": Module(
+        names=all_from("taskq.compat.loaders", "DEFAULT_CONFIG_MODULE", "Loader")
+    ),
+    "celery.local": Module("taskq.compat.proxies"),
+    "celery.log": Module(
+        names=all_from(
+            _LEGACY,
+            *("get_default_logger", "redirect_stdouts_to_logger", "setup_logging_subsystem"),
+        )
+    ),
+    "celery.messaging": Module(
+        names=all_from(_LEGACY, "TaskConsumer", "establish_connection", "get_consumer_set")
+    ),
+    "celery.platforms": Module("taskq.compat.platforms"),
+    "celery.registry": Module(names=all_from(_LEGACY, "tasks")),
     "celery.result": Module(
         "taskq.app.result",
         {
@@ -94,6 +162,13 @@ MODULES: Final[Mapping[str, Module]] = {
             **all_from("taskq.app.joining", "denied_join_result"),
         },
     ),
+    "celery.security": Module(
+        names=all_from("taskq.compat.security", "disable_untrusted_serializers", "setup_security")
+    ),
+    "celery.security.certificate": Module("taskq.adapters.security.certificate"),
+    "celery.security.key": Module("taskq.adapters.security.key"),
+    "celery.security.serialization": Module("taskq.adapters.security.serialization"),
+    "celery.security.utils": Module("taskq.adapters.security.utils"),
     "celery.signals": Module("taskq.signals"),
     "celery.states": Module("taskq.states"),
 }

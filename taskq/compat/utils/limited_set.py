@@ -38,7 +38,8 @@ class LimitedSet:
         """Put one in, as of now."""
         since = time.time() if now is None else now  # noqa: TID251 - outside programs' own clock
         self._put(item, float(since))
-        self.purge(now=since)
+        while self.maxlen and len(self._since) > self.maxlen:
+            self.pop()
 
     def _put(self, item: Any, since: float) -> None:
         self._since[item] = since

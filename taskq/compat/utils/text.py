@@ -28,7 +28,7 @@ __all__ = [
 
 DOTS: Final = "..."
 CUT: Final = "[.]"  # stands for what was cut out of the name of a task
-_FORMAT: Final = re.compile(r"%(\w)")
+_FORMAT: Final = re.compile(r"%(\w|%)")
 
 
 def str_to_list(s: Any) -> Any:
