@@ -18,6 +18,7 @@ __all__ = [
     "BrokerLostError",
     "CDeprecationWarning",
     "CPendingDeprecationWarning",
+    "CanvasTooDeep",
     "ChainRestLost",
     "ChordError",
     "ContentDisallowed",
@@ -33,6 +34,7 @@ __all__ = [
     "InvalidTaskError",
     "LockFailed",
     "MaxRetriesExceededError",
+    "MessageTooLarge",
     "NotConfigured",
     "NotRegistered",
     "OperationalError",
@@ -212,6 +214,20 @@ class InvalidTaskError(TaskError):
     """A message is no task, or names one in a way that makes no sense."""
 
 
+class CanvasTooDeep(InvalidTaskError):
+    """Groups, chains and chords are nested deeper than a worker could read them."""
+
+    def __init__(self, task: str, limit: int) -> None:
+        super().__init__(task, limit)
+        self.task, self.limit = task, limit
+
+    def __str__(self) -> str:
+        return (
+            f"too large: a {self.task} is nested more than {self.limit} levels deep; "
+            "let a task of its own send the inner part"
+        )
+
+
 class MaxRetriesExceededError(TaskError):
     """No retry is left."""
 
@@ -304,6 +320,21 @@ class BrokerLostError(OperationalError):
 
 class EncodeError(TaskqError):
     """A value cannot be put into a message or a store."""
+
+
+class MessageTooLarge(EncodeError):
+    """A message is larger than a worker would accept."""
+
+    def __init__(self, task: str, size_bytes: int, limit_bytes: int) -> None:
+        super().__init__(task, size_bytes, limit_bytes)
+        self.task, self.size_bytes, self.limit_bytes = task, size_bytes, limit_bytes
+
+    def __str__(self) -> str:
+        return (
+            f"too large: the message of task {self.task} has {self.size_bytes} bytes, and "
+            f"taskq_max_body_bytes allows {self.limit_bytes}; send a reference to large data, and "
+            "long chains in parts"
+        )
 
 
 class DecodeError(TaskqError):

@@ -15,6 +15,7 @@ from taskq import states
 from taskq.app import rests
 from taskq.app.asked import must_be_kept, tell_members
 from taskq.app.incoming import Incoming
+from taskq.canvas.depth import check_depth
 from taskq.canvas.plan import chord_body_step, error_steps, next_steps, unfold
 from taskq.canvas.rests import ref_of
 from taskq.canvas.signature import maybe_signature
@@ -84,6 +85,7 @@ def _leave_trail(result: Any) -> None:
 
 def of_signature(app: Any, sig: Any) -> tuple[Outgoing, ...]:
     """Turn a signature into messages."""
+    check_depth(sig)
     with app.collecting() as outbox:
         carry_out(sig.unfold().operations, app)
     app.announce_sent(outbox)

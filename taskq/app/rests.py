@@ -61,8 +61,8 @@ def near(
         if size and len(chain) > 2 * size:
             last_travels = rests.ref_of(chain[0]) is None and travels(chain[0])
             chain = _put_away(app, store, task_id, chain, size, content, last_travels)
-        elif len(chain) > 1:
-            _renew(app, store, chain)
+        elif (ref := rests.find(chain)) is not None:
+            chain = _renewed(app, store, chain, ref)
     return chain
 
 
@@ -123,15 +123,17 @@ def _serializer(app: Any, content: str | None) -> str:
     return serializer
 
 
-def _renew(app: Any, store: KeepsRests, chain: Sequence[Any]) -> None:
+def _renewed(app: Any, store: KeepsRests, chain: Sequence[Any], ref: Ref) -> Sequence[Any]:
     """Keep the rest of a chain whose steps take days."""
-    ref = rests.find(chain)
-    if ref is None or _now_s(app) - ref.kept_s < RENEWED_AFTER_S:
-        return
+    now_s = _now_s(app)
+    if now_s - ref.kept_s < RENEWED_AFTER_S:
+        return chain
     try:
         store.load_rest(ref.rest, ref.window, LIFE_S)
     except OperationalError as error:
         logger.warning("the rest of a chain could not be renewed: %s", error)
+        return chain
+    return rests.touched(chain, now_s)
 
 
 # -- all of it -----------------------------------------------------------------------------------

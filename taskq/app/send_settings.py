@@ -32,6 +32,7 @@ class SendSettings:
     repr_levels: int
     sent_event: bool
     always_eager: bool
+    most_bytes: int
     retry_policy: Mapping[str, Any]
     publish: PublishOptions
 
@@ -54,6 +55,7 @@ class SendSettings:
             repr_levels=conf.task_repr_maxlevels,
             sent_event=bool(conf.task_send_sent_event),
             always_eager=bool(conf.task_always_eager),
+            most_bytes=conf.taskq_max_body_bytes,
             retry_policy=policy,
             publish=PublishOptions(
                 retry=retry_policy(policy) if conf.task_publish_retry else None,

@@ -23,7 +23,7 @@ from taskq.app.events import event_message
 from taskq.app.result import AsyncResult
 from taskq.app.routing import Destination
 from taskq.app.send_settings import publish_options
-from taskq.errors import AlwaysEagerIgnored, EncodeError
+from taskq.errors import AlwaysEagerIgnored, EncodeError, MessageTooLarge
 from taskq.ports import Message, Outgoing, Ports
 from taskq.protocol.message import Call, Parts
 
@@ -308,6 +308,8 @@ class Sending(Derived):
                 codec=codec,
             ) from error
         body, headers = encoded.body, parts.headers
+        if len(body) > (most := self.send_settings.most_bytes):
+            raise MessageTooLarge(call.task, len(body), most)
         if compression:
             body, headers["compression"] = codec.compress(body, compression)
         return Message(

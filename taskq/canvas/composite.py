@@ -9,6 +9,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Self, TypeVar
 
+from taskq.canvas.depth import check_depth
 from taskq.canvas.parts import Item, listed
 from taskq.canvas.signature import Signature
 from taskq.canvas.stamping import StampingVisitor, merged_stamps, with_stamps
@@ -38,6 +39,7 @@ class Composite(Signature[R]):
 
     def _send(self, args: Sequence[Any] | None, kwargs: Any, options: Mapping[str, Any]) -> Any:
         """Send it, whatever the settings say."""
+        check_depth(self)
         unfolded = self.unfold(args, kwargs, **options)
         with self.app.together():
             carry_out(unfolded.operations, self.app)

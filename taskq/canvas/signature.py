@@ -207,7 +207,9 @@ class Signature(dict[str, Any], Generic[R]):
         self, args: Iterable[Any] = (), kwargs: Mapping[str, Any] | None = None, **opts: Any
     ) -> Self:
         """Copy it, with more in front of its args, more kwargs and other options."""
-        data = {key: copied(value) for key, value in self.items()}
+        data: dict[str, Any] = {}
+        for key, value in self.items():
+            data[key] = copied(value)
         if args or kwargs or opts:
             data["args"], data["kwargs"], data["options"] = self._merge(
                 args or (), kwargs or {}, opts
@@ -464,9 +466,18 @@ def copied(value: Any) -> Any:
     """Copy dictionaries, lists and signatures all the way down; other values are shared."""
     if isinstance(value, Signature):
         return value.clone()
+    # Loops: a comprehension takes a place on the stack, and workflows may be deep.
     if isinstance(value, dict):
-        return {key: copied(each) for key, each in value.items()}
-    return [copied(each) for each in value] if isinstance(value, list) else value
+        data = {}
+        for key, each in value.items():
+            data[key] = copied(each)
+        return data
+    if isinstance(value, list):
+        values = []
+        for each in value:
+            values.append(copied(each))  # noqa: PERF401 - see above
+        return values
+    return value
 
 
 def signature(varies: Any, *args: Any, **kwargs: Any) -> Signature[Any]:

@@ -55,6 +55,6 @@ ROWS: Final = (
         "taskq_max_body_bytes",
         INTEGER,
         268435456,
-        "The largest body, decompressed, that is accepted; a larger one is malformed.",
+        "The largest body, decompressed, that is sent and accepted; a larger one is malformed.",
     ),
 )
