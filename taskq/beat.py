@@ -12,12 +12,14 @@ from taskq.app.beat import (
     beat_nodename,
     event_t,
 )
+from taskq.app.beat.pidbox import BeatPidbox
 from taskq.errors import SchedulingError
 from taskq.runtime.beat import EmbeddedService, PersistentScheduler, Service
 
 __all__ = [
     "DEFAULT_MAX_INTERVAL",
     "BeatLazyFunc",
+    "BeatPidbox",
     "EmbeddedService",
     "PersistentScheduler",
     "ScheduleEntry",

@@ -19,6 +19,8 @@ from typing import Any, ClassVar, Final, NoReturn
 
 from taskq.app.beat import PersistentScheduler as KeepingScheduler
 from taskq.app.beat import Service as AnyService
+from taskq.app.beat import beat_nodename
+from taskq.app.beat.pidbox import BeatPidbox
 from taskq.app.log import get_logger
 from taskq.runtime.process import signals_to
 from taskq.runtime.schedule_file import ScheduleFile
@@ -48,6 +50,7 @@ class Service(AnyService):
 
     # Where something becomes readable when the one for whom it works is gone.
     watched: Collection[int] = ()
+    _pidbox: BeatPidbox | None = None
 
     def stop(self, wait: bool = False) -> None:
         """Ask it to end; may be called from a signal handler or another thread."""
@@ -57,14 +60,35 @@ class Service(AnyService):
 
     def start(self, embedded_process: bool = False) -> None:
         """Send what is due until somebody stops it."""
+        if self.remote_control:
+            self._pidbox = BeatPidbox(self, beat_nodename(self.hostname))
+            self._pidbox.start()
         try:
             super().start(embedded_process)
         finally:
+            if self._pidbox is not None:
+                self._pidbox.stop()
             self._waiter.close()
 
     def _rest(self, seconds: float) -> None:
-        if self._waiter.wait(seconds, self.watched):
+        until_s = self._now_s() + seconds
+        while not self._is_shutdown.is_set() and (left_s := until_s - self._now_s()) > 0:
+            self._wait(left_s)
+
+    def _wait(self, seconds: float) -> None:
+        pidbox = self._pidbox
+        if pidbox is None:
+            readable = self._waiter.wait(seconds, self.watched)
+        else:
+            seconds = max(0.0, min(seconds, pidbox.wake_at_s - self._now_s()))
+            readable = self._waiter.wait(seconds, {*self.watched, *pidbox.watched})
+            pidbox.hear(readable)
+        if readable & set(self.watched):
             self._is_shutdown.set()
+
+    def _now_s(self) -> float:
+        now_s: float = self.app.ports.clock.read().elapsed_s
+        return now_s
 
     @cached_property
     def _waiter(self) -> Waiter:

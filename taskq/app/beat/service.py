@@ -58,6 +58,7 @@ class Service:
         )
         self.hostname = hostname
         self.effective_max_interval: float | None = None
+        self.last_tick_s: float | None = None  # elapsed time
         self._is_shutdown = threading.Event()
         self._is_stopped = threading.Event()
 
@@ -85,6 +86,7 @@ class Service:
 
     def _turn(self, scheduler: Any) -> None:
         seconds = scheduler.tick()
+        self.last_tick_s = self.app.ports.clock.read().elapsed_s
         if not seconds or seconds <= 0:
             return
         logger.debug("beat: Waking up in %s.", humanize_seconds(seconds))

@@ -170,3 +170,20 @@ def test_a_wrong_word_is_one_line(words: tuple[str, ...], said: str, tmp_path: P
     assert said in ended.stderr
     assert len(ended.stderr.splitlines()) == 1
     assert ended.returncode in (1, 2)
+
+
+def test_beat_answers_a_ping(ground: Ground) -> None:
+    """With remote control on it is seen by ``inspect ping``, and by no other command."""
+    with ground.beat("--enable-remote-control", "-n", "clockwork@here") as beat:
+        beat.wait_for("Sending due task", 60)
+
+        def answered(*words: str) -> str:
+            asked = ground.run("inspect", *words, "--timeout", "2")
+            with asked as command:
+                command.process.wait(60)
+                return command.text
+
+        until(lambda: "clockwork@here" in answered("ping"), lambda: beat.text)
+        assert "pong" in answered("ping", "-d", "clockwork@here")
+        assert "clockwork" not in answered("active")
+        assert beat.stop(60) == 0
