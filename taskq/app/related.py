@@ -87,8 +87,9 @@ class Related(ResultBase):
             below: list[tuple[Any, Any]] = []
             for parent, node in level:
                 yield parent, node
-                # Asked afterwards: whoever was given it may have waited for it.
-                if node.ready():
+                # A group's members are known from the start.  Tasks are asked afterwards: whoever
+                # was given one may have waited for it.
+                if getattr(node, "results", None) is not None or node.ready():
                     below.extend((node, child) for child in node.children or ())
                 else:
                     is_incomplete = True

@@ -56,7 +56,10 @@ def command() -> None:
 def bootsteps(context: CLIContext, /, *, parts: Sequence[str], language: str) -> None:
     """Draw the steps of a worker, and of its consumer: each with those that it requires."""
     worker = context.app.Worker()
-    worker.moments.make()
+    try:
+        worker.moments.make()
+    finally:
+        worker.drop()
     wanted = parts or ("worker", "consumer")
     drawn = [getattr(worker.moments, part) for part in wanted]
     if len(drawn) > 1:

@@ -125,6 +125,10 @@ class Worker:
             with signals_to(told):
                 return self._work()
 
+    def drop(self) -> None:
+        """Let go of what it holds: it was made to be looked at, and will not start."""
+        self._waiter.close()
+
     def _work(self) -> int:
         signals.worker_init.send(sender=self)
         self.when_it_begins()
