@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, tzinfo
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 from hypothesis import given, settings
@@ -105,6 +105,31 @@ def test_nothing_is_skipped_and_nothing_is_added(
     begin = odd_at - timedelta(days=3)
     end = odd_at + timedelta(days=2)
     start = odd_at - timedelta(minutes=back_minutes)
+
+    expected = [slot for slot in slots_by_walking(fields, zone, begin, end) if slot >= start]
+
+    assert slots(fields, zone, start, end) == expected
+
+
+ZONES = sorted(available_timezones())
+
+
+def change_in(zone: tzinfo, year: int) -> datetime:
+    """The day on which a zone changes its clock for the first time in a year; else some day."""
+    days = [datetime(year, 1, 2, tzinfo=UTC) + timedelta(days=n) for n in range(363)]
+    offsets = [day.astimezone(zone).utcoffset() for day in days]
+    changed = (n for n in range(1, len(days)) if offsets[n] != offsets[n - 1])
+    return days[next(changed, 100)]
+
+
+@given(fields=FIELDS, name=st.sampled_from(ZONES), year=st.integers(1975, 2036))
+@settings(max_examples=60, deadline=None)
+def test_every_zone_has_the_times_that_a_walk_finds(fields: Fields, name: str, year: int) -> None:
+    """Around the first change of the year, in every zone that there is."""
+    zone = ZoneInfo(name)
+    start = change_in(zone, year) - timedelta(hours=30)
+    end = start + timedelta(hours=48)
+    begin = start - timedelta(days=1)
 
     expected = [slot for slot in slots_by_walking(fields, zone, begin, end) if slot >= start]
 
