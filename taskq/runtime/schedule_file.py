@@ -55,13 +55,12 @@ class ScheduleFile:
             return None
         except OSError as error:
             raise self._unusable(error.strerror or str(error)) from error
-        with os.fdopen(handle, "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise self._unusable("it is no plain file")
-            if status.st_uid not in (os.geteuid(), 0):
-                raise self._unusable(f"it belongs to uid {status.st_uid}, not to beat's user")
-            content = file.read(MOST_BYTES + 1)
+        try:
+            self._check_owner(os.fstat(handle))
+            with os.fdopen(handle, "rb", closefd=False) as file:
+                content = file.read(MOST_BYTES + 1)
+        finally:
+            os.close(handle)
         if len(content) > MOST_BYTES:
             raise self._unusable("it is larger than any such file")
         return content
@@ -109,6 +108,12 @@ class ScheduleFile:
         os.ftruncate(lock, 0)
         os.write(lock, f"{os.getpid()}\n".encode())
         return lock
+
+    def _check_owner(self, status: os.stat_result) -> None:
+        if not stat.S_ISREG(status.st_mode):
+            raise self._unusable("it is no plain file")
+        if status.st_uid not in (os.geteuid(), 0):
+            raise self._unusable(f"it belongs to uid {status.st_uid}, not to beat's user")
 
     def _unusable(self, why: str) -> ImproperlyConfigured:
         return ImproperlyConfigured(
