@@ -12,7 +12,7 @@ from taskq.app import follow, run_task
 from taskq.app.asked import must_be_kept
 from taskq.app.context import Context
 from taskq.app.failure import ExceptionInfo
-from taskq.app.incoming import Incoming, decode, request_of
+from taskq.app.incoming import Incoming, decode, request_of, way_back
 from taskq.app.received import Consumer
 from taskq.app.run_task import Outcome
 from taskq.canvas.plan import retry_step
@@ -227,7 +227,7 @@ class Concluding:
         retries = request.retries or 0
         if task.max_retries is not None and retries >= task.max_retries:
             return None
-        step = retry_step(incoming.call(job), None, **_way_back(job))
+        step = retry_step(incoming.call(job), None, **way_back(job))
         record = None
         if not _is_ignored(task, request):
             record = self.app.backend.record(request.id, error, states.RETRY, None, request)
@@ -266,15 +266,6 @@ class Concluding:
 def _is_tried_again(task: Any, detail: Mapping[str, Any]) -> bool:
     """Whether a task whose process is lost is sent once more; not one that was given up."""
     return task is not None and task.retry_on_worker_lost and not detail.get("given_up")
-
-
-def _way_back(job: Job) -> dict[str, Any]:
-    """Send it to where it came from."""
-    exchange = job.delivery_info.get("exchange")
-    key = job.delivery_info.get("routing_key")
-    if exchange:
-        return {"exchange": exchange, "routing_key": key}
-    return {"queue": key} if key else {}
 
 
 def _is_ignored(task: Any, request: Context) -> bool:

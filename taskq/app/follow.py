@@ -22,7 +22,7 @@ from taskq.canvas.signature import maybe_signature
 from taskq.canvas.steps import Step, carry_out, is_composite
 from taskq.current import get_current_worker_task
 from taskq.errors import NotRegistered
-from taskq.ports import ChordPart, Outgoing, ResultRecord
+from taskq.ports import ChordPart, Job, Outgoing, ResultRecord
 from taskq.protocol.followers import is_index
 from taskq.protocol.message import Call
 from taskq.protocol.result import chord_part
@@ -93,11 +93,11 @@ def of_signature(app: Any, sig: Any) -> tuple[Outgoing, ...]:
 
 
 def after_success(
-    app: Any, call: Call, result: Any, content: str | None = None
+    app: Any, call: Call, result: Any, job: Job | None = None
 ) -> tuple[Outgoing, ...]:
-    """Return callbacks and the next step of the chain; ``content`` is the type of the body."""
-    if call.chain:
-        near = rests.near(app, call.id, call.chain, content, _travels)
+    """Return callbacks and the next step of the chain; ``job`` is what the call came in."""
+    if call.chain and job is not None:
+        near = rests.near(app, job, call.chain, _travels)
         if near is not call.chain:
             call = replace(call, chain=near)
     return messages(app, next_steps(call, result, priority=_inherited(app, call)))

@@ -10,7 +10,7 @@ from taskq.ports import Job
 from taskq.protocol.followers import check_followers
 from taskq.protocol.message import Call, read, upgrade_v1
 
-__all__ = ["Incoming", "decode", "request_of"]
+__all__ = ["Incoming", "decode", "request_of", "way_back"]
 
 _BODY_PARTS: Final = 3
 
@@ -103,3 +103,12 @@ def request_of(job: Job, incoming: Incoming, node: str) -> Context:
         is_eager=False,
     )
     return request
+
+
+def way_back(job: Job) -> dict[str, Any]:
+    """Return the options that send something to where a job came from."""
+    exchange = job.delivery_info.get("exchange")
+    key = job.delivery_info.get("routing_key")
+    if exchange:
+        return {"exchange": exchange, "routing_key": key}
+    return {"queue": key} if key else {}

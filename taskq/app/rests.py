@@ -17,11 +17,12 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from taskq.app.incoming import way_back
 from taskq.canvas import rests
 from taskq.canvas.rests import Ref
 from taskq.canvas.signature import maybe_signature
 from taskq.errors import ChainRestLost, DecodeError, EncodeError, InvalidTaskError, OperationalError
-from taskq.ports import KeepsRests
+from taskq.ports import Job, KeepsRests
 
 __all__ = ["continuation", "load", "near", "whole"]
 
@@ -41,17 +42,10 @@ MOST_WINDOW_BYTES: Final = 64 * 1024
 # -- what comes next -----------------------------------------------------------------------------
 
 
-def near(
-    app: Any,
-    task_id: str,
-    chain: Sequence[Any],
-    content: str | None,
-    travels: Callable[[Any], bool],
-) -> Sequence[Any]:
+def near(app: Any, job: Job, chain: Sequence[Any], travels: Callable[[Any], bool]) -> Sequence[Any]:
     """Return what is left of a chain so that the next step is in it, and far ones are not.
 
-    ``task_id`` is that of the task that has ended, ``content`` the type that its body came in;
-    ``travels`` says whether a last step goes along.
+    ``job`` is the task that has ended; ``travels`` says whether a last step goes along.
     """
     store = app.ports.store
     if isinstance(store, KeepsRests):
@@ -60,7 +54,7 @@ def near(
         size = app.conf.taskq_chain_window
         if size and len(chain) > 2 * size:
             last_travels = rests.ref_of(chain[0]) is None and travels(chain[0])
-            chain = _put_away(app, store, task_id, chain, size, content, last_travels)
+            chain = _put_away(app, store, job, chain, size, last_travels)
         elif (ref := rests.find(chain)) is not None:
             chain = _renewed(app, store, chain, ref)
     return chain
@@ -78,18 +72,12 @@ def _with_window(app: Any, store: KeepsRests, chain: Sequence[Any]) -> Sequence[
 
 
 def _put_away(
-    app: Any,
-    store: KeepsRests,
-    task_id: str,
-    chain: Sequence[Any],
-    size: int,
-    content: str | None,
-    last_travels: bool,
+    app: Any, store: KeepsRests, job: Job, chain: Sequence[Any], size: int, last_travels: bool
 ) -> Sequence[Any]:
     """Keep the far steps; where that cannot be done, all of them travel."""
     try:
-        parted, payloads = _written(app, task_id, chain, size, content, last_travels)
-        store.keep_rest(task_id, payloads, LIFE_S)
+        parted, payloads = _written(app, job, chain, size, last_travels)
+        store.keep_rest(job.headers["id"], payloads, LIFE_S)
     except (OperationalError, EncodeError) as error:
         logger.warning("a chain of %d travels as a whole, since %s", len(chain), error)
         return chain
@@ -97,30 +85,23 @@ def _put_away(
 
 
 def _written(
-    app: Any,
-    task_id: str,
-    chain: Sequence[Any],
-    size: int,
-    content: str | None,
-    last_travels: bool,
+    app: Any, job: Job, chain: Sequence[Any], size: int, last_travels: bool
 ) -> tuple[rests.Parted, list[bytes]]:
-    """Write windows, of fewer steps where one of them would be large."""
-    codec, serializer = app.ports.codec, _serializer(app, content)
+    """Write windows, of fewer steps where one of them would be large.
+
+    They are written as the message was: what it says must be sayable, and is accepted here.  A
+    marker goes to the queue that this came from, for there are workers there that know it.
+    """
+    codec, serializer, way = app.ports.codec, job.content_type, way_back(job)
     known = codec.encode([], serializer)
-    ref = Ref(task_id, 0, 0, known.content_type, known.content_encoding, _now_s(app))
+    ref = Ref(job.headers["id"], 0, 0, known.content_type, known.content_encoding, _now_s(app))
     while True:
-        parted = rests.part(chain, size, ref, last_travels=last_travels)
+        parted = rests.part(chain, size, ref, way, last_travels=last_travels)
         payloads = [codec.encode(window, serializer).body for window in parted.windows]
         largest = max(map(len, payloads))
         if size == 1 or largest <= MOST_WINDOW_BYTES:
             return parted, payloads
         size = max(1, size * MOST_WINDOW_BYTES // largest)
-
-
-def _serializer(app: Any, content: str | None) -> str:
-    """Write as the message was: what it says must be sayable, and is accepted here."""
-    serializer: str = content or app.send_settings.serializer
-    return serializer
 
 
 def _renewed(app: Any, store: KeepsRests, chain: Sequence[Any], ref: Ref) -> Sequence[Any]:

@@ -237,7 +237,7 @@ class Work:
             part = follow.part_of_chord(self.app, [place], request.id, states.SUCCESS, value)
         elif incoming.has_followers:
             call = incoming.call(job)
-            follow_ups = follow.after_success(self.app, call, value, job.content_type)
+            follow_ups = follow.after_success(self.app, call, value, job)
             places = [] if call.chain else follow.chord_places(call)
             part = follow.part_of_chord(self.app, places, call.id, states.SUCCESS, value)
         if _is_ignored(task, request) and not must_be_kept(self.app, request.chord):

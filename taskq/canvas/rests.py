@@ -31,16 +31,8 @@ REST_TASK: Final = "taskq.rest"
 # On the message of a step whose chain goes on in the store: where, for people.
 HEADER: Final = "taskq-rest"
 
-# What a marker says as its step does: whom to tell of a failure, and where to go.
-_AS_THE_STEP: Final = (
-    "link_error",
-    "queue",
-    "exchange",
-    "routing_key",
-    "exchange_type",
-    "priority",
-    "reply_to",
-)
+# What a marker says as its step does, beside the stamps: above all whom to tell of a failure.
+_AS_THE_STEP: Final = ("link_error", "priority", "reply_to")
 _PLACES_OF_MARKERS: Final = 2
 
 
@@ -98,10 +90,13 @@ def find(chain: Sequence[Any]) -> Ref | None:
     return None
 
 
-def part(chain: Sequence[Any], size: int, first: Ref, *, last_travels: bool) -> Parted:
-    """Let the next ``size`` steps travel, and what is behind them stay; ``first`` is window 0.
+def part(
+    chain: Sequence[Any], size: int, first: Ref, way: Mapping[str, Any], *, last_travels: bool
+) -> Parted:
+    """Let the next ``size`` steps travel, and what is behind them stay.
 
-    ``first.of`` counts for nothing: how many windows there are comes out here.
+    ``first`` is window 0, where ``of`` counts for nothing: how many windows there are comes out
+    here.  ``way`` are the options that send a marker to a worker that knows what it is.
     """
     end = 1 if last_travels else 0
     ahead = chain[end:]
@@ -109,7 +104,7 @@ def part(chain: Sequence[Any], size: int, first: Ref, *, last_travels: bool) -> 
     # The last step comes first, so windows are cut off from behind.
     cuts = [far[max(0, at - size) : at] for at in range(len(far), 0, -size)]
     refs = [first._replace(window=number, of=len(cuts)) for number in range(len(cuts))]
-    markers = [[_marker(ref, steps[-1])] for ref, steps in zip(refs, cuts, strict=True)]
+    markers = [[_marker(ref, steps[-1], way)] for ref, steps in zip(refs, cuts, strict=True)]
     windows = [[*behind, *steps] for steps, behind in zip(cuts, [*markers[1:], []], strict=True)]
     return Parted([*chain[:end], *markers[0], *near], windows)
 
@@ -128,13 +123,12 @@ def touched(chain: Sequence[Any], kept_s: float) -> list[Any]:
     return renewed
 
 
-def _marker(ref: Ref, step: Mapping[str, Any]) -> dict[str, Any]:
+def _marker(ref: Ref, step: Mapping[str, Any], way: Mapping[str, Any]) -> dict[str, Any]:
     """Return what stands for a window; ``step`` is the first one in it."""
     said = step.get("options") or {}
     names = [*_AS_THE_STEP, STAMPED_HEADERS, *(said.get(STAMPED_HEADERS) or ())]
     options = {name: said[name] for name in names if said.get(name) is not None}
-    if "queue" not in options and "exchange" not in options:
-        options["route_name"] = step.get("task")
+    options.update(way)
     # The same each time: a step that runs twice sends it twice as the same task.
     options["task_id"] = f"{ref.rest}.{ref.window}"
     return {

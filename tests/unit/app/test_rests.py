@@ -12,7 +12,7 @@ from taskq.app import rests
 from taskq.app.rests import LIFE_S, MOST_WINDOW_BYTES, RENEWED_AFTER_S, SPENT_LIFE_S
 from taskq.canvas.rests import find, ref_of
 from taskq.errors import ChainRestLost, InvalidTaskError, OperationalError
-from taskq.ports import Reading
+from taskq.ports import Job, Reading
 
 JSON = "application/json"
 
@@ -50,10 +50,10 @@ class Lab:
         self.ports = SimpleNamespace(store=store, codec=KombuCodec(), clock=clock)
         self.conf = SimpleNamespace(taskq_chain_window=window)
         self.accept = frozenset({JSON, "application/x-python-serialize"})
-        self.send_settings = SimpleNamespace(serializer="json")
 
-    def near(self, chain: list[Any], content: str | None = JSON) -> list[Any]:
-        return list(rests.near(self, "t", chain, content, lambda _last: True))
+    def near(self, chain: list[Any], content: str = JSON) -> list[Any]:
+        job = Job(1, {"task": "s", "id": "t"}, b"", content, "utf-8", {}, {"routing_key": "q"})
+        return list(rests.near(self, job, chain, lambda _last: True))
 
 
 def chain_of(length: int, **kwargs: Any) -> list[dict[str, Any]]:

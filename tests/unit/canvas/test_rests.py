@@ -40,7 +40,7 @@ def test_every_step_comes_once_in_its_order(length: int, size: int, last_travels
     chain = chain_of(length)
     if length - last_travels <= size:
         return
-    parted = part(chain, size, FIRST, last_travels=last_travels)
+    parted = part(chain, size, FIRST, {}, last_travels=last_travels)
     sent = list(walk(parted.chain, parted.windows))
 
     assert [name for name, _ in sent] == [f"s{at}" for at in range(length)]
@@ -53,10 +53,10 @@ def test_a_chain_may_be_parted_twice(length: int, more: int, size: int) -> None:
     """A step that is replaced by another long chain puts that in front of what there is."""
     if min(length, more) <= size + 1:
         return
-    once = part(chain_of(length), size, FIRST, last_travels=True)
+    once = part(chain_of(length), size, FIRST, {}, last_travels=True)
     longer = [*once.chain, *chain_of(more, "new")]
     again = FIRST._replace(rest="r2")
-    twice = part(longer, size, again, last_travels=True)
+    twice = part(longer, size, again, {}, last_travels=True)
 
     names, chain = [], list(twice.chain)
     while chain:
@@ -70,11 +70,15 @@ def test_a_chain_may_be_parted_twice(length: int, more: int, size: int) -> None:
 
 
 def test_a_marker_speaks_for_the_step_behind_it() -> None:
-    """It goes where that one would go, and tells those whom that one would tell."""
+    """It tells those whom that one would tell, but goes where it is understood."""
     told = step("told")
     stamps = {"stamped_headers": ["who"], "who": "me"}
-    chain = [step("c"), step("b", queue="q", link_error=[told], countdown=5, **stamps), step("a")]
-    marker = part(chain, 1, FIRST, last_travels=True).chain[1]
+    chain = [
+        step("c"),
+        step("b", queue="theirs", link_error=[told], countdown=5, **stamps),
+        step("a"),
+    ]
+    marker = part(chain, 1, FIRST, {"queue": "q"}, last_travels=True).chain[1]
 
     assert marker["task"] == REST_TASK
     assert marker["options"] == {
@@ -85,16 +89,9 @@ def test_a_marker_speaks_for_the_step_behind_it() -> None:
     }
 
 
-def test_a_marker_without_a_queue_is_routed_as_its_step() -> None:
-    """Workers for the default queue need not be there."""
-    marker = part(chain_of(3), 1, FIRST, last_travels=True).chain[1]
-
-    assert marker["options"] == {"task_id": "r.0", "route_name": "s1"}
-
-
 def test_a_marker_says_when_its_rest_was_renewed() -> None:
     """And nothing else of the chain changes."""
-    chain = part(chain_of(9), 2, FIRST, last_travels=True).chain
+    chain = part(chain_of(9), 2, FIRST, {}, last_travels=True).chain
     renewed = touched(chain, 500.0)
 
     assert (find(chain), find(renewed)) == (
