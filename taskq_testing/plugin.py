@@ -6,6 +6,7 @@ but pytest; what it needs is imported inside the fixtures.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ LAST_EVENTS = 30
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--taskq-seed``."""
+    """Add ``--taskq-seed`` and ``--taskq-as-celery``."""
     group = parser.getgroup("taskq", "taskq: simulated task queues")
     group.addoption(
         "--taskq-seed",
@@ -31,6 +32,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="seed of the simulated worlds of this run (default: 0); a failure prints its own",
     )
+    group.addoption(
+        "--taskq-as-celery",
+        action="store_true",
+        help="`import celery` gives taskq, in conftest files and tests (or set TASKQ_AS_CELERY=1)",
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Let ``import celery`` give taskq, before anything of the project is imported."""
+    told = os.environ.get("TASKQ_AS_CELERY", "") not in ("", "0")
+    if told or early_config.known_args_namespace.taskq_as_celery:
+        from taskq.compat.celery import install  # noqa: PLC0415 - only who uses it pays for it
+
+        install()
 
 
 @pytest.fixture

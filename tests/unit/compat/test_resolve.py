@@ -20,7 +20,8 @@ ROWS = [f"{module}.{name}" for module, row in MODULES.items() for name in row.na
 @pytest.mark.parametrize("dotted", ROWS)
 def test_every_row_of_the_table_leads_somewhere(dotted: str) -> None:
     """No row names something that does not exist."""
-    assert resolve(dotted) is not None
+    # There is no default app before somebody needs one.
+    assert resolve(dotted) is not None or dotted == "celery._state.default_app"
 
 
 @pytest.mark.parametrize("module", [name for name, row in MODULES.items() if row.like])
