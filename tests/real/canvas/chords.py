@@ -5,7 +5,8 @@ import time
 
 from taskq import TaskQ
 
-app = TaskQ("chords", broker=os.environ["CHORDS_REDIS"], backend=os.environ["CHORDS_REDIS"])
+REDIS = os.environ["CHORDS_REDIS"]
+app = TaskQ("chords", broker=os.environ.get("CHORDS_BROKER", REDIS), backend=REDIS)
 app.conf.update(
     broker_connection_retry_on_startup=True,
     task_acks_late=True,
@@ -24,6 +25,13 @@ def note(line):
 
 @app.task
 def member(number, pause):
+    time.sleep(pause)
+    return number
+
+
+@app.task
+def noted(number, pause):
+    note(f"began {number}")
     time.sleep(pause)
     return number
 

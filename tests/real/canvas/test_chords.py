@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +34,12 @@ def env(redis_server_of_its_own: PrivateServer, tmp_path: Path) -> dict[str, str
 
 
 @pytest.fixture
-def program(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Load the app of these tests as a client."""
+def program(
+    env: dict[str, str], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Any]:
+    """Load the app of these tests as a client, on the broker that the test asks for."""
+    if "on_broker" in request.fixturenames:
+        request.getfixturevalue("on_broker")
     module = load("chords", HERE, env, monkeypatch)
     yield module
     module.app.close()
@@ -68,6 +74,79 @@ def test_every_body_runs_and_none_is_sent_twice(
         assert max(Counter(by for by, _ in ran).values()) == 1, (name, ran)
         assert [how for _, how in ran].count("first") <= 1, (name, ran)
     assert left_behind(env["CHORDS_REDIS"]) == []
+
+
+BROKERS = pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
+
+
+@pytest.fixture
+def on_broker(broker: str, env: dict[str, str], request: pytest.FixtureRequest) -> dict[str, str]:
+    """Let the app stand on that broker; its results are in Redis."""
+    if broker == "rabbitmq":
+        env["CHORDS_BROKER"] = request.getfixturevalue("amqp_url")
+    return env
+
+
+@BROKERS
+def test_a_chord_takes_a_message_for_each_member_and_one(
+    on_broker: dict[str, str], program: Any, tmp_path: Path
+) -> None:
+    """However long it takes: no task looks whether it is complete (F30)."""
+    with worker(tmp_path, "-c", "2", app="chords", env=on_broker, cwd=HERE):
+        results = [
+            chord([program.member.s(n, 0.0) for n in range(20)])(program.body.s(f"c{at}"))
+            for at in range(5)
+        ]
+        sums = [result.get(timeout=60) for result in results]
+        slow = chord([program.member.s(1, 3.0), program.member.s(2, 0.0)])(program.body.s("slow"))
+        assert slow.get(timeout=60) == 3
+        (stats,) = program.app.control.inspect(timeout=10).stats().values()
+
+    assert sums == [190] * 5
+    assert stats["total"] == {"chords.member": 5 * 20 + 2, "chords.body": 5 + 1}
+
+
+@BROKERS
+def test_members_that_are_delivered_again_are_counted_once(
+    broker: str, on_broker: dict[str, str], program: Any, tmp_path: Path
+) -> None:
+    """Their worker stands still for longer than its lease, or dies; the first one comes back (F34).
+
+    RabbitMQ gives a message to others when its connection ends, so there the worker is killed.
+    """
+    told = {**on_broker, "CHORDS_WORKER": "first"}
+    ledger = Path(on_broker["CHORDS_LEDGER"])
+    with worker(tmp_path, "-c", "4", app="chords", env=told, cwd=HERE) as first:
+        result = chord([program.noted.s(n, 0.3) for n in range(10)])(program.body.s("c"))
+        wait_until(lambda: "began" in lines(ledger), "a member begins")
+        if broker == "redis":
+            os.killpg(first.process.pid, signal.SIGSTOP)
+        else:
+            first.kill_tree()
+        told = {**on_broker, "CHORDS_WORKER": "second"}
+        with worker(tmp_path, "-c", "2", app="chords", env=told, cwd=HERE):
+            assert result.get(timeout=60) == 45
+            if broker == "redis":
+                os.killpg(first.process.pid, signal.SIGCONT)
+                again = chord([program.noted.s(n, 0.0) for n in range(10)])(program.body.s("d"))
+                assert again.get(timeout=60) == 45
+
+    began = [line for line in lines(ledger) if line == "began"]
+    assert len(began) > (20 if broker == "redis" else 10)
+    assert lines(ledger).count("c") == 1
+
+
+def lines(ledger: Path) -> list[str]:
+    """Return the first word of each line."""
+    return [line.split()[0] for line in ledger.read_text().splitlines()] if ledger.exists() else []
+
+
+def wait_until(done: Callable[[], bool], what: str) -> None:
+    """Wait for something that becomes true by itself."""
+    deadline = time.monotonic() + 60
+    while not done():
+        assert time.monotonic() < deadline, f"not within a minute: {what}"
+        time.sleep(0.02)
 
 
 def left_behind(url: str) -> list[str]:
