@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from taskq.canvas.lasting import chord_life_s
 from taskq.current import AppLike
+from taskq.errors import EncodeError
 from taskq.ports import AsksForChords, EndsChords
 
 __all__ = [
@@ -77,7 +78,8 @@ class OpenChord:
     size: int
     # What is sent instead where the store cannot count: a task that asks whether all have ended.
     unlock: Callable[[AppLike], Step] | None = field(default=None, compare=False)
-    # For a store that opens chords in a way of its own: the handle of the header, and the body.
+    # The handle of the header, and the body: for a store that opens chords in a way of its own.  A
+    # store that counts keeps the body, for a member whose own message cannot be read.
     header: Any = field(default=None, compare=False)
     body: Any = field(default=None, compare=False)
 
@@ -114,6 +116,14 @@ def carry_out(operations: Iterable[Operation], app: AppLike) -> None:
             send(operation, app)
 
 
+def _encoded(body: Mapping[str, Any], app: AppLike) -> bytes | None:
+    """Write a body as results are written; None where it cannot be."""
+    try:
+        return app.ports.codec.encode(body, app.conf.result_serializer).body
+    except EncodeError:
+        return None
+
+
 def _check_store(app: AppLike) -> None:
     store = app.ports.store
     if not (store.counts_chords or (isinstance(store, AsksForChords) and store.asks_for_chords)):
@@ -129,6 +139,7 @@ def _open(chord: OpenChord, app: AppLike) -> None:
     if isinstance(store, EndsChords) and store.ends_chords:
         store.begin_chord(chord.header, chord.body)
     elif store.counts_chords or chord.unlock is None:
-        store.open_chord(chord.group_id, chord.size, chord_life_s(app.conf))
+        body = None if chord.body is None else _encoded(chord.body, app)
+        store.open_chord(chord.group_id, chord.size, chord_life_s(app.conf), body)
     else:
         send(chord.unlock(app), app)
