@@ -8,7 +8,9 @@ and nothing that comes over the wire can be taken for one.
 
 from __future__ import annotations
 
+import os
 import pickle
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -125,7 +127,17 @@ def tell(function: Callable[..., object] | None, *values: Any) -> None:
 
 
 class CallWork(Work):
-    """Runs functions, and all else as any worker does."""
+    """Runs functions, and all else as any worker does.
+
+    ``concluded`` is told of jobs that did not end by themselves, in the thread that made this: in
+    a slot, elsewhere, the ending itself tells.
+    """
+
+    def __init__(
+        self, app: Any, node: str, concluded: Callable[[Job, EndingKind, str], object]
+    ) -> None:
+        super().__init__(app, node)
+        self._concluded, self._home = concluded, (os.getpid(), threading.get_ident())
 
     def __call__(self, job: Job, guard: Guard | None = None) -> Ending:
         """Run a job here and now."""
@@ -146,6 +158,8 @@ class CallWork(Work):
         self, job: Job, kind: EndingKind, reason: str, detail: Mapping[str, Any]
     ) -> Ending:
         """Make the ending of a job whose body is not run, or not to its end."""
+        if (os.getpid(), threading.get_ident()) == self._home:
+            self._concluded(job, kind, reason)
         if is_call(job.token):
             return Ending(job.token, kind, summary=reason)
         return super().conclude(job, kind, reason, detail)

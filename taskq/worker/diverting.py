@@ -59,7 +59,12 @@ DEFAULT_REQUESTS: Final = frozenset(
     {"taskq.worker.request:Request", "celery.worker.request:Request"}
 )
 FINAL: Final = frozenset({Verdict.ACK, Verdict.REJECT, Verdict.REQUEUE, Verdict.PARK})
-FAILED: Final = frozenset({EndingKind.FAILED, EndingKind.REJECTED, EndingKind.LOST})
+FAILED: Final = frozenset(
+    {
+        *(EndingKind.FAILED, EndingKind.REJECTED, EndingKind.LOST),
+        *(EndingKind.UNKNOWN, EndingKind.MALFORMED),
+    }
+)
 
 
 def custom_tasks(tasks: Mapping[str, Any]) -> frozenset[str]:
@@ -91,7 +96,7 @@ class Diversion:
         self.parts = Parts(
             intake=DivertedIntake(parts.intake, self),
             pool=HeardPool(parts.pool, self),
-            work=CallWork(self.app, controller.hostname),
+            work=CallWork(self.app, controller.hostname, self.concluded),
             traits=self._traits_of,
         )
 
