@@ -59,6 +59,7 @@ class PersistentScheduler(Scheduler):
         self._file: KeepsBytes | None = None
         self._sending: dict[str, Any] = {}  # name -> the entry as it was
         self._changed = False
+        self._rows: Any = None  # as they were written last
         super().__init__(*args, **kwargs)
 
     def setup_schedule(self) -> None:
@@ -93,12 +94,14 @@ class PersistentScheduler(Scheduler):
         return seconds
 
     def sync(self) -> None:
-        """Write the file."""
+        """Write the file, unless it says so already."""
         self._changed = False
-        if self._file is None:
+        rows = rows_from(self.schedule, self._sending)
+        if self._file is None or rows == self._rows:
             return
         try:
-            self._file.write(written(self.schedule, self._sending, self.app.now()))
+            self._file.write(written(rows, self.app.now()))
+            self._rows = rows
         except OSError as error:
             self._changed = True
             facts = {"path": self._path, "error": error.strerror or str(error)}
@@ -160,8 +163,8 @@ class PersistentScheduler(Scheduler):
             say(self.logger, Say(Level.WARNING, "runs in doubt", facts))
 
 
-def written(entries: Mapping[str, Any], sending: Mapping[str, Any], now: datetime) -> bytes:
-    """Return the content of a file."""
+def rows_from(entries: Mapping[str, Any], sending: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what a file says of entries, some of which are being sent, as they were before."""
     rows = {}
     for name, entry in entries.items():
         before = sending.get(name, entry)
@@ -170,6 +173,11 @@ def written(entries: Mapping[str, Any], sending: Mapping[str, Any], now: datetim
             "total_run_count": before.total_run_count,
             "sending": _text(entry.last_run_at) if name in sending else None,
         }
+    return rows
+
+
+def written(rows: Mapping[str, Any], now: datetime) -> bytes:
+    """Return the content of a file."""
     content = {
         "format": FORMAT,
         "version": VERSION,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from taskq import TaskQ
 from taskq.app.beat.listing import listing, upcoming
-from taskq.app.beat.persistent import rows_of, written
+from taskq.app.beat.persistent import rows_from, rows_of, written
 from taskq.app.beat.service import find_scheduler
 from taskq.beat import (
     BeatLazyFunc,
@@ -265,7 +265,7 @@ def test_what_is_written_is_read(entries: dict[str, tuple[datetime, int, bool]])
     rows = {name: Row(at, count + 1) for name, (at, count, _) in entries.items()}
     before = {name: Row(NOON, count) for name, (_, count, sending) in entries.items() if sending}
 
-    read = rows_of(written(rows, before, NOON))
+    read = rows_of(written(rows_from(rows, before), NOON))
 
     assert set(read) == set(entries)
     for name, (at, count, sending) in entries.items():
