@@ -75,9 +75,9 @@ PRECEDENCE: Final[list[str | None]] = [row.name if row else None for row in TABL
 _RANK: Final = {name: rank for rank, name in enumerate(PRECEDENCE)}
 
 
-def precedence(name: str) -> int:
+def precedence(state: str) -> int:
     """How final a state is: the smaller, the more final.  Unknown states share one rank."""
-    return _RANK.get(name, _RANK[None])
+    return _RANK.get(state, _RANK[None])
 
 
 def is_less_final(new: str, known: str) -> bool:

@@ -40,9 +40,9 @@ def _expand(annotation: Any) -> Any:
     return annotation
 
 
-def resolve_all(annotations: Iterable[Any], task: Any) -> Iterator[dict[str, Any]]:
+def resolve_all(anno: Iterable[Any], task: Any) -> Iterator[dict[str, Any]]:
     """Return what applies to a task, the general before the particular."""
-    for annotation in annotations:
+    for annotation in anno:
         for ask, arguments in (("annotate_any", ()), ("annotate", (task,))):
             found = getattr(annotation, ask, None)
             values = found(*arguments) if found is not None else None

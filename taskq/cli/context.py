@@ -123,22 +123,22 @@ class CLIContext:
 
     # -- values for people -----------------------------------------------------------------------
 
-    def pretty(self, value: Any) -> tuple[str, str]:
+    def pretty(self, n: Any) -> tuple[str, str]:
         """Return a heading and a text for a value that a command got."""
-        if isinstance(value, list | tuple):
-            return self.OK, self.pretty_list(value)
-        if isinstance(value, dict):
-            if "ok" in value or "error" in value:
-                return self.pretty_dict_ok_error(value)
-            return self.OK, json.dumps(value, sort_keys=True, indent=4, default=str)
-        return self.OK, str(value)
+        if isinstance(n, list | tuple):
+            return self.OK, self.pretty_list(n)
+        if isinstance(n, dict):
+            if "ok" in n or "error" in n:
+                return self.pretty_dict_ok_error(n)
+            return self.OK, json.dumps(n, sort_keys=True, indent=4, default=str)
+        return self.OK, str(n)
 
-    def pretty_list(self, value: Any) -> str:
+    def pretty_list(self, n: Any) -> str:
         """Return a list with bullets."""
-        return "\n".join(f"* {item}" for item in value) or "- empty -"
+        return "\n".join(f"* {item}" for item in n) or "- empty -"
 
-    def pretty_dict_ok_error(self, value: dict[str, Any]) -> tuple[str, str]:
+    def pretty_dict_ok_error(self, n: dict[str, Any]) -> tuple[str, str]:
         """Return the heading and the text of an answer that says how it went."""
-        good = "ok" in value
-        text = self.pretty(value["ok" if good else "error"])[1]
+        good = "ok" in n
+        text = self.pretty(n["ok" if good else "error"])[1]
         return (self.OK if good else self.ERROR), indent(text, INDENT)
