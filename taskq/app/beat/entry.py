@@ -115,7 +115,9 @@ class ScheduleEntry:
 
     def editable_fields_equal(self, other: Any) -> bool:
         """Whether the configuration says the same of both."""
-        return all(getattr(self, field) == getattr(other, field) for field in EDITABLE)
+        pairs = ((getattr(self, field), getattr(other, field)) for field in EDITABLE)
+        # Mostly it is the same object: an entry hands it on to the one after its run.
+        return all(mine is theirs or mine == theirs for mine, theirs in pairs)
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
         return iter(vars(self).items())

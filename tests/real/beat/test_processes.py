@@ -187,3 +187,15 @@ def test_beat_answers_a_ping(ground: Ground) -> None:
         assert "pong" in answered("ping", "-d", "clockwork@here")
         assert "clockwork" not in answered("active")
         assert beat.stop(60) == 0
+
+
+def test_a_worker_works_on_without_its_beat(on_redis: Ground) -> None:
+    """Where another beat has the schedule file, the log says it, and tasks run."""
+    with on_redis.beat() as beat:
+        beat.wait_for("Sending due task", 60)
+        words = ("worker", "-l", "INFO", "-c", "1", "-P", "solo", "-B")
+        with on_redis.run(*words, "-s", str(on_redis.schedule)) as worker:
+            until(lambda: on_redis.runs("added") >= 3, lambda: worker.text)
+            worker.wait_for(rf"beat ends: .*another beat \(process {beat.process.pid}\)", 60)
+            assert worker.stop(60) == 0
+        assert beat.stop(60) == 0
