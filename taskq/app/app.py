@@ -14,9 +14,10 @@ import threading
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from functools import cached_property
+from types import ModuleType
 from typing import Any, ClassVar, Final, Self
 
-from taskq import current, signals
+from taskq import canvas, current, signals
 from taskq.app import eager_result, result, result_set
 from taskq.app.builtins import add_builtin_tasks
 from taskq.app.dead_letters import DeadLetters
@@ -247,6 +248,11 @@ class App(Sending, ABC):
         """Return a signature that is sent with this app."""
         kwargs["app"] = self
         return signature(*args, **kwargs)
+
+    @property
+    def canvas(self) -> ModuleType:
+        """``chain``, ``group``, ``chord`` and the other kinds, for who reaches them by the app."""
+        return canvas
 
     def traits(self, name: str) -> TaskTraits | None:
         """Say what a worker's core must know of a task; None if there is none of that name."""

@@ -168,7 +168,8 @@ class chain(Row[Any]):  # noqa: N801 - Celery's name
         said = merged_stamps(self.options, options)
         steps = pieces(self)
         result: Any = None
-        given, named = self._in_front(args), dict(kwargs or {})
+        # What the chain was given itself, its first piece has.
+        given, named = () if self.immutable else tuple(args or ()), dict(kwargs or {})
         for step in steps:
             before = result
             result = step.apply(given, named, **said)

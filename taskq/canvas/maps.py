@@ -85,6 +85,10 @@ class chunks(Composite[list[Any]]):  # noqa: N801 - Celery's name
         """Send the items in parts."""
         return cls(task, it, n, app=app)()
 
+    def election(self) -> Any:
+        """Let one of the workers send the parts."""
+        return self.group().election()
+
     def _leaves(self) -> int:
         return leaves(self.group())
 
