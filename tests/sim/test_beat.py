@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from taskq import TaskQ
+from taskq import TaskQ, signals
 from taskq.app.beat import BeatLazyFunc, ScheduleEntry, Scheduler
 from taskq.core.beat import LONGEST_PAUSE_S
 from taskq.errors import ImproperlyConfigured
@@ -458,3 +458,24 @@ def test_the_same_seed_has_the_same_history(app: TaskQ, tick: Any) -> None:
             yield world.trace.text(1000)
 
     assert list(history()) == list(history())
+
+
+def test_receivers_hear_that_beat_begins(app: TaskQ, tick: Any) -> None:
+    """They get the service, whose scheduler has its entries already: packages lock there."""
+    entries(app, hourly=3600.0)
+    heard: list[Any] = []
+
+    def hear(sender: Any, **_: Any) -> None:
+        heard.append(set(sender.scheduler.schedule))
+
+    signals.beat_init.connect(hear)
+    signals.beat_embedded_init.connect(hear)
+    try:
+        with World(app, start=START) as world:
+            world.start_beat()
+            world.run_for(1)
+    finally:
+        signals.beat_init.disconnect(hear)
+        signals.beat_embedded_init.disconnect(hear)
+
+    assert heard == [{"hourly"}]
