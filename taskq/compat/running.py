@@ -10,7 +10,7 @@ from __future__ import annotations
 import runpy
 import sys
 import sysconfig
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -59,10 +59,8 @@ class NotOursError(TaskqError):
 def main(words: Sequence[str]) -> int:
     """Do what the words say; returns an exit code, unless the program that was run exits."""
     match list(words):
-        case ["--enable"]:
-            return _tell(enable())
-        case ["--disable"]:
-            return _tell(disable())
+        case ["--enable" | "--disable" as switch]:
+            return _switch(enable if switch == "--enable" else disable)
         case ["-m", module, *rest]:
             _begin(["-m", *rest], "")
             runpy.run_module(module, run_name="__main__", alter_sys=True)
@@ -93,7 +91,12 @@ def _fresh_main() -> dict[str, object]:
     return vars(main_module)
 
 
-def _tell(paths: list[Path]) -> int:
+def _switch(act: Callable[[], list[Path]]) -> int:
+    try:
+        paths = act()
+    except NotOursError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     for path in paths:
         sys.stdout.write(f"{path}\n")
     return 0
