@@ -17,6 +17,8 @@ from taskq.states import SUCCESS
 __all__ = ["chain"]
 
 PROTOCOL_1 = 1
+# Options of a chain that are for one of its steps.
+_OF_PIECES = frozenset({"link", "link_error", "task_id"})
 
 
 @Signature.register_type("chain")
@@ -165,14 +167,18 @@ class chain(Row[Any]):  # noqa: N801 - Celery's name
         self, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Any
     ) -> Any:
         """Run all steps here; what does not succeed is the last one."""
-        said = merged_stamps(self.options, options)
         steps = pieces(self)
+        links, last = take(options, "link", "link_error"), take(options, "task_id")
+        if steps:
+            _spread(links, steps)
+        # Links and arguments of the chain itself are those of its pieces already.
+        own = {name: value for name, value in self.options.items() if name not in _OF_PIECES}
+        said = merged_stamps(own, options)
         result: Any = None
-        # What the chain was given itself, its first piece has.
         given, named = () if self.immutable else tuple(args or ()), dict(kwargs or {})
         for step in steps:
             before = result
-            result = step.apply(given, named, **said)
+            result = step.apply(given, named, **said, **(last if step is steps[-1] else {}))
             if before is not None:
                 link_results(result, before)
             if step is steps[-1] or result.state != SUCCESS:

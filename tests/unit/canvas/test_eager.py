@@ -40,6 +40,22 @@ def test_a_chain_stops_at_the_step_that_fails(app: PaperApp) -> None:
         result.get()
 
 
+def test_what_a_chain_says_is_said_once(app: PaperApp) -> None:
+    """Args go to the first step, links and the id to the last, errbacks to each."""
+    canvas: Any = (app.sig("add", 1) | app.sig("add", 10)).clone((100,))
+    canvas.link(app.sig("total"))
+    canvas.link_error(app.sig("fail"))
+    result = canvas.apply((1000,), task_id="last", link=app.sig("add"))
+
+    assert result.get() == 1111
+    (_, first, early), (_, _, late) = app.applied
+    assert first == (1000, 100, 1)
+    assert ("link" in early, "task_id" in early, late["task_id"]) == (False, False, "last")
+    assert [each.task for each in late["link"]] == ["total", "add"]
+    assert [each.task for each in early["link_error"]] == ["fail"]
+    assert [each.task for each in late["link_error"]] == ["fail"]
+
+
 def test_an_empty_chain_does_nothing(app: PaperApp) -> None:
     """It has no result."""
     assert chain(app=app).apply() is None
