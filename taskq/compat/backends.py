@@ -34,6 +34,7 @@ BACKEND_ALIASES: Final[dict[str, str]] = {
     "couchbase": f"{_HERE}cloud:CouchbaseBackend",
     "couchdb": f"{_HERE}cloud:CouchBackend",
     "cosmosdbsql": f"{_HERE}cloud:CosmosDBSQLBackend",
+    "riak": f"{_HERE}cloud:RiakBackend",
     "file": f"{_HERE}driven:FilesystemBackend",
     "disabled": f"{_HERE}servers:DisabledBackend",
     "consul": f"{_HERE}cloud:ConsulBackend",
@@ -96,6 +97,7 @@ _ALIAS_OF: Final[Mapping[str, str]] = {
     "MemoryStore": "cache",
     "DisabledStore": "disabled",
     "DatabaseStore": "db",
+    "MongoStore": "mongodb",
 }
 
 

@@ -225,7 +225,7 @@ class RPCBackend(Native, AsyncBackendMixin):
     @property
     def binding(self) -> Any:
         """The reply queue as kombu has it."""
-        return self.Queue(self.oid, durable=False, auto_delete=True)
+        return self.Queue(self.oid, durable=False, auto_delete=True)  # type: ignore[no-untyped-call]  # kombu ships no types
 
     def as_uri(self, include_password: bool = True) -> str:  # noqa: ARG002 - Celery's
         """It is where the broker is."""

@@ -219,6 +219,60 @@ def _database(
     return store
 
 
+def _mongodb(
+    conf: Any, url: str, ground: Ground, _broker: Broker, _oid: Callable[[], str]
+) -> ResultStore:
+    make = _loaded("taskq.adapters.results.mongodb:MongoStore", url, "mongodb")
+    rows = load("taskq.adapters.results.database_rows:Rows")(ground.codec, conf.result_serializer)
+    store: ResultStore = make(
+        url if "://" in url else "mongodb://",
+        clock=ground.clock,
+        rows=rows,
+        settings=conf.mongodb_backend_settings or {},
+        expires_s=_lifetime_s(conf),
+    )
+    return store
+
+
+def _s3(
+    conf: Any, url: str, ground: Ground, _broker: Broker, _oid: Callable[[], str]
+) -> ResultStore:
+    driver = _loaded("taskq.adapters.results.amazon:S3Values", url, "sqs")(
+        conf.s3_bucket,
+        base_path=conf.s3_base_path,
+        access_key_id=conf.s3_access_key_id,
+        secret_access_key=conf.s3_secret_access_key,
+        region=conf.s3_region,
+        endpoint_url=conf.s3_endpoint_url,
+    )
+    return _key_value(conf, ground, driver)
+
+
+def _dynamodb(
+    conf: Any, url: str, ground: Ground, _broker: Broker, _oid: Callable[[], str]
+) -> ResultStore:
+    make = _loaded("taskq.adapters.results.amazon:DynamoValues", url, "sqs")
+    return _key_value(conf, ground, make(url, endpoint_url=conf.dynamodb_endpoint_url))
+
+
+def _over_http(driver: str) -> StoreMaker:
+    def make(
+        conf: Any, url: str, ground: Ground, _broker: Broker, _oid: Callable[[], str]
+    ) -> ResultStore:
+        values = load(f"taskq.adapters.results.over_http:{driver}")(url)
+        return _key_value(conf, ground, values)
+
+    return make
+
+
+def _not_here(conf: Any, url: str, *_: Any) -> ResultStore:  # noqa: ARG001 - the table's
+    raise ImproperlyConfigured(
+        f"result_backend {url.partition('://')[0]!r}: taskq has no driver for it; name a class of"
+        " your own (a subclass of celery.backends.base.KeyValueStoreBackend with get, set, mget"
+        " and delete), or another store: see docs/stores.md"
+    )
+
+
 def _engine_options(conf: Any) -> dict[str, Any]:
     return dict(conf.database_engine_options or {})
 
@@ -262,6 +316,16 @@ STORES: Final[Mapping[str, StoreMaker]] = MappingProxyType(
         "file": _file,
         "db": _database,
         "database": _database,
+        "mongodb": _mongodb,
+        "s3": _s3,
+        "dynamodb": _dynamodb,
+        "consul": _over_http("ConsulValues"),
+        "couchdb": _over_http("CouchValues"),
+        "elasticsearch": _over_http("ElasticValues"),
+        "arangodb": _over_http("ArangoValues"),
+        **dict.fromkeys(
+            ("azureblockblob", "cassandra", "cosmosdbsql", "couchbase", "gs", "riak"), _not_here
+        ),
         DISABLED: _disabled,
     }
 )

@@ -9,19 +9,30 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import boto3
 import fakeredis
+import mongomock
+import moto
 import pytest
 
 from taskq.adapters.broker.kombu import KombuBroker
 from taskq.adapters.broker.serializers import KombuCodec
 from taskq.adapters.clock import SystemClock
 from taskq.adapters.randomness import SystemRandomness
+from taskq.adapters.results.amazon import DynamoValues, S3Values
 from taskq.adapters.results.cache import MemoryStore
 from taskq.adapters.results.database import DatabaseStore
 from taskq.adapters.results.database_rows import Rows
 from taskq.adapters.results.filesystem import FileValues
 from taskq.adapters.results.keyvalue import KeyValues, KeyValueStore
 from taskq.adapters.results.memcached import MemcachedValues
+from taskq.adapters.results.mongodb import MongoStore
+from taskq.adapters.results.over_http import (
+    ArangoValues,
+    ConsulValues,
+    CouchValues,
+    ElasticValues,
+)
 from taskq.adapters.results.packing import Packing
 from taskq.adapters.results.redis import RedisStore
 from taskq.adapters.results.rpc import RpcStore
@@ -33,6 +44,13 @@ from taskq_testing.sim.randomness import Choices
 from taskq_testing.sim.scheduler import Scheduler
 from taskq_testing.sim.store import StoreEnd, StoreModel
 from taskq_testing.sim.trace import Trace
+from tests.conformance.http_stores import (
+    FakeArango,
+    FakeConsul,
+    FakeCouch,
+    FakeElastic,
+    serving,
+)
 
 NUMBERS = itertools.count(1)
 RUN = SystemRandomness().uuid()[:8]  # a given server keeps what earlier runs left
@@ -170,6 +188,98 @@ class TestDatabaseOnPostgres(StoreSuite):
         rig = database_rig(f"db+{postgres_url}")
         yield rig
         rig.close()
+
+
+class TestMongo(StoreSuite):
+    """On a model of pymongo in this process."""
+
+    @pytest.fixture
+    def rig(self) -> Iterator[Rig]:
+        client = mongomock.MongoClient()
+
+        def make() -> ResultStore:
+            rows = Rows(KombuCodec(), "json")
+            return MongoStore(
+                "mongodb://localhost:27017/results",
+                clock=SystemClock(),
+                rows=rows,
+                expires_s=LIFE_S,
+                client=lambda *_args, **_options: client,
+            )
+
+        rig = Rig(make, replace(SWEPT, exact=False))
+        yield rig
+        rig.close()
+
+
+@pytest.fixture
+def amazon(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A model of Amazon in this process."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with moto.mock_aws():
+        yield
+
+
+class TestS3(StoreSuite):
+    @pytest.fixture
+    def rig(self, amazon: None) -> Iterator[Rig]:
+        boto3.client("s3").create_bucket(Bucket="results")
+        traits = replace(ASKED, expires=False)
+        rig = key_value_rig(lambda: S3Values("results", base_path="of/tests/"), traits)
+        yield rig
+        rig.close()
+
+
+class TestDynamo(StoreSuite):
+    @pytest.fixture
+    def rig(self, amazon: None) -> Iterator[Rig]:
+        rig = key_value_rig(lambda: DynamoValues("dynamodb://@us-east-1/results"), ASKED)
+        yield rig
+        rig.close()
+
+
+class TestConsul(StoreSuite):
+    """Its sessions live for ten seconds at least; a test that waits for less sees no end."""
+
+    @pytest.fixture
+    def rig(self) -> Iterator[Rig]:
+        with serving(FakeConsul) as port:
+            url = f"consul://127.0.0.1:{port}/of/tests"
+            rig = key_value_rig(lambda: ConsulValues(url), replace(ASKED, expires=False))
+            yield rig
+            rig.close()
+
+
+class TestCouch(StoreSuite):
+    @pytest.fixture
+    def rig(self) -> Iterator[Rig]:
+        with serving(FakeCouch) as port:
+            url = f"couchdb://user:secret@127.0.0.1:{port}/results"
+            rig = key_value_rig(lambda: CouchValues(url), replace(ASKED, expires=False))
+            yield rig
+            rig.close()
+
+
+class TestElastic(StoreSuite):
+    @pytest.fixture
+    def rig(self) -> Iterator[Rig]:
+        with serving(FakeElastic) as port:
+            url = f"elasticsearch://127.0.0.1:{port}/results"
+            rig = key_value_rig(lambda: ElasticValues(url), replace(ASKED, expires=False))
+            yield rig
+            rig.close()
+
+
+class TestArango(StoreSuite):
+    @pytest.fixture
+    def rig(self) -> Iterator[Rig]:
+        with serving(FakeArango) as port:
+            url = f"arangodb://127.0.0.1:{port}/results/tasks"
+            rig = key_value_rig(lambda: ArangoValues(url), replace(ASKED, expires=False))
+            yield rig
+            rig.close()
 
 
 # -- stores that answer by message -----------------------------------------------------------------

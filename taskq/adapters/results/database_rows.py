@@ -36,18 +36,18 @@ class Rows:
         row: dict[str, Any] = {
             "task_id": record.task_id,
             "status": record.state,
-            "result": self._encode(meta.get("result")),
+            "result": self.encode(meta.get("result")),
             "traceback": meta.get("traceback"),
             "date_done": now,
         }
         children = meta.get("children")
-        row["children"] = self._encode(children) if children else None
+        row["children"] = self.encode(children) if children else None
         if "name" in meta:  # an extended result
             row.update({part: meta.get(part) for part in PLAIN})
-            row.update({part: self._encode(meta.get(part)) for part in ("args", "kwargs")})
+            row.update({part: self.encode(meta.get(part)) for part in ("args", "kwargs")})
         if meta.get("stamped_headers"):
             stamps = {name: meta.get(name) for name in meta["stamped_headers"]}
-            row["stamps"] = self._encode(
+            row["stamps"] = self.encode(
                 {"stamped_headers": meta["stamped_headers"], "stamps": stamps}
             )
         return row
@@ -58,41 +58,47 @@ class Rows:
         done = row["date_done"]
         meta: dict[str, Any] = {
             "status": state,
-            "result": self._decode(row["result"]),
+            "result": self.decode(row["result"]),
             "traceback": row["traceback"],
-            "children": self._decode(row["children"]) or [],
+            "children": self.decode(row["children"]) or [],
             "date_done": done.replace(tzinfo=UTC).isoformat()
             if done and state in READY_STATES
             else None,
         }
         if row.get("name") is not None:
             meta.update({part: row.get(part) for part in PLAIN})
-            meta.update({part: self._decode(row.get(part)) for part in ("args", "kwargs")})
-        stamped = self._decode(row.get("stamps"))
+            meta.update({part: self.decode(row.get(part)) for part in ("args", "kwargs")})
+        stamped = self.decode(row.get("stamps"))
         if stamped:
             meta["stamped_headers"] = stamped.get("stamped_headers")
             meta.update(stamped.get("stamps") or {})
         meta["task_id"] = row["task_id"]
         return ResultRecord(
-            row["task_id"], state, self._encode(meta), self._content_type, self._content_encoding
+            row["task_id"], state, self.encode(meta), self._content_type, self._content_encoding
         )
 
     # -- groups ----------------------------------------------------------------------------------
 
     def group_column(self, payload: bytes) -> bytes:
         """Return what the table keeps of a group's record: its tuple alone."""
-        return self._encode(self._decode(payload)["result"])
+        return self.encode(self.group_value(payload))
+
+    def group_value(self, payload: bytes) -> Any:
+        """Return the tuple of a group's record."""
+        return self.decode(payload)["result"]
 
     def group_payload(self, column: bytes) -> bytes:
         """Return the record."""
-        return self._encode({"result": self._decode(column)})
+        return self.encode({"result": self.decode(column)})
 
     # -- bytes -----------------------------------------------------------------------------------
 
-    def _encode(self, value: Any) -> bytes:
+    def encode(self, value: Any) -> bytes:
+        """Return what a column keeps of a value."""
         return self._codec.encode(value, self._serializer).body
 
-    def _decode(self, column: bytes | None) -> Any:
+    def decode(self, column: bytes | None) -> Any:
+        """Return the value of a column."""
         if column is None:
             return None
         return self._codec.decode(
