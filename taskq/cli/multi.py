@@ -67,6 +67,9 @@ def command(context: CLIContext, /, *, words: Sequence[str], no_color: bool, **o
     third, -c:web 4 to the one that is called so. Names of files may have %n (the name), %h (the
     host), %p (both) and %d (the domain) in them, that of the log %i and %I (the process) as well.
     """  # noqa: D301 - click's mark of what is not wrapped
+    name = words[0] if words else "help"
+    if name not in COMMANDS:
+        raise click.UsageError(f"multi has no command {name!r}; it has {', '.join(COMMANDS)}")
     said = read_words(words[1:])
     context.no_color = context.no_color or no_color or said.has("--no-color")
     context.quiet = context.quiet or options["quiet"] or said.has("--quiet", "-q")
@@ -75,13 +78,12 @@ def command(context: CLIContext, /, *, words: Sequence[str], no_color: bool, **o
         headings=not (options["nosplash"] or said.has("--nosplash")),
         verbose=options["verbose"] or said.has("--verbose"),
     )
-    name = words[0] if words else "help"
-    if name not in COMMANDS:
-        raise click.UsageError(f"multi has no command {name!r}; it has {', '.join(COMMANDS)}")
     try:
         code = COMMANDS[name](shell, said)
     except NodesError as error:
         raise CommandError(str(error), WRONG_USE) from None
+    finally:
+        shell.close()
     sys.exit(code)
 
 
@@ -92,6 +94,10 @@ class Shell:
         self.context, self._headings, self._verbose = context, headings, verbose
         self._clock = SystemClock()
         self._waiter = Waiter()
+
+    def close(self) -> None:
+        """Wait no more."""
+        self._waiter.close()
 
     def _now_s(self) -> float:
         return self._clock.read().elapsed_s

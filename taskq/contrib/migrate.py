@@ -304,14 +304,17 @@ def migrate_tasks(
     def declare(queue: QueueSpec) -> None:
         producer.declare(_renamed(queue, names))
 
-    return start_filter(
-        app,
-        source,
-        partial(migrate, producer, queues=names),
-        queues=queues,
-        on_declare_queue=declare,
-        **kwargs,
-    )
+    try:
+        return start_filter(
+            app,
+            source,
+            partial(migrate, producer, queues=names),
+            queues=queues,
+            on_declare_queue=declare,
+            **kwargs,
+        )
+    finally:
+        producer.close()
 
 
 def _renamed(queue: QueueSpec, names: Mapping[str, str]) -> QueueSpec:
@@ -360,7 +363,10 @@ def move(
             raise StopFiltering
 
     names = [source] if isinstance(source, str) or hasattr(source, "name") else source
-    return start_filter(app, connection, on_task, consume_from=names, state=state, **kwargs)
+    try:
+        return start_filter(app, connection, on_task, consume_from=names, state=state, **kwargs)
+    finally:
+        producer.close()
 
 
 def _destination(

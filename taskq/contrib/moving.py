@@ -41,6 +41,12 @@ def broker_of(app: Any, place: Any) -> Broker:
     return broker_at(app, url)
 
 
+def let_go(app: Any, broker: Broker) -> None:
+    """Close a broker that is not the app's own."""
+    if broker is not app.ports.broker:
+        broker.close()
+
+
 class Taken:
     """A message that was taken, with kombu's names."""
 
@@ -102,7 +108,7 @@ class End:
     def __init__(
         self, app: Any, broker: Broker, queues: Sequence[QueueSpec], accept: Any = None
     ) -> None:
-        self.app, self._accept = app, accept
+        self.app, self._accept, self._broker = app, accept, broker
         self._intake = broker.consume(queues, node_name(NODE))
         # What is left alone stays in hand until the end: else it would come again and again.
         self._intake.set_prefetch(0)
@@ -150,8 +156,11 @@ class End:
 
     def close(self) -> None:
         """Give back what is in hand."""
-        self._intake.close()
-        self._waiter.close()
+        try:
+            self._intake.close()
+        finally:
+            self._waiter.close()
+            let_go(self.app, self._broker)
 
 
 class Producer:
@@ -160,6 +169,10 @@ class Producer:
     def __init__(self, app: Any, broker: Broker) -> None:
         self.app, self._broker = app, broker
         self._declared: dict[str, QueueSpec] = {}
+
+    def close(self) -> None:
+        """Let go of connections."""
+        let_go(self.app, self._broker)
 
     def declare(self, queue: QueueSpec) -> None:
         """Make sure of a queue."""
