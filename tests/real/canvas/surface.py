@@ -5,6 +5,7 @@ its name, tests as a module.
 """
 
 import os
+import time
 
 from taskq import TaskQ, chain, chord, group, maybe_signature, signature, subtask
 from taskq.app.result import result_from_tuple
@@ -17,7 +18,12 @@ app = TaskQ(
     broker=os.environ.get("SURFACE_BROKER", "memory://"),
     backend=os.environ.get("SURFACE_STORE", "cache+memory://"),
 )
-app.conf.update(broker_connection_retry_on_startup=True, worker_redirect_stdouts=False)
+app.conf.update(
+    broker_connection_retry_on_startup=True,
+    worker_redirect_stdouts=False,
+    task_default_queue="surface",
+    result_extended=True,
+)
 
 
 @app.task(name="add")
@@ -38,6 +44,11 @@ def same(*args, **kwargs):
 @app.task(name="fail")
 def fail(*args):
     raise ValueError("no")
+
+
+@app.task(name="naps", track_started=True)
+def naps(seconds):
+    time.sleep(seconds)
 
 
 @app.task(bind=True, name="attempts")
