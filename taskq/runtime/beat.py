@@ -7,6 +7,7 @@ what is done (``app.beat``), what a signal of the operating system means to the 
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import sys
@@ -37,6 +38,11 @@ __all__ = [
 
 # What a worker's beat leaves with when it could not go on.
 FAILED: Final = 1
+# How it is called in the log.
+NAME: Final = "Beat"
+# How long it may take to end, and how often it is looked after meanwhile.
+END_S: Final = 10.0
+LOOK_S: Final = 0.02
 
 
 class PersistentScheduler(KeepingScheduler):
@@ -57,6 +63,15 @@ class Service(AnyService):
         self._is_shutdown.set()
         self._waiter.nudge()
         super().stop(wait)
+
+    def on_signal(self) -> None:
+        """End as TERM and INT ask: after what is being done, or the second time at once.
+
+        Raises ``SystemExit`` where nobody would hear ``stop``: a receiver waits for a lock, say.
+        """
+        if not self.is_working or self._is_shutdown.is_set():
+            raise SystemExit(0)
+        self.stop()
 
     def start(self, embedded_process: bool = False) -> None:
         """Send what is due until somebody stops it."""
@@ -118,22 +133,38 @@ class BeatProcess:
         """Let it write its file, and wait for its end."""
         if self.pid is None:
             return
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGTERM)
-        with suppress(ChildProcessError):  # somebody else has seen its end
-            os.waitpid(self.pid, 0)
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            # What it was sending is written down, so that it may be killed.
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+            if self._has_ended():
+                break
         self.pid = None
         if self._lives is not None:
             os.close(self._lives)
             self._lives = None
 
+    def _has_ended(self) -> bool:
+        assert self.pid is not None, "it was started"
+        clock = self._app.ports.clock
+        until_s = clock.read().elapsed_s + END_S
+        try:
+            while os.waitpid(self.pid, os.WNOHANG)[0] == 0:
+                if clock.read().elapsed_s > until_s:
+                    return False
+                clock.sleep(LOOK_S)
+        except ChildProcessError:
+            pass  # somebody else has seen its end
+        return True
+
     def _live(self, parent: int) -> NoReturn:
         code = FAILED
+        multiprocessing.current_process().name = NAME
         try:
             self._app.leave_ports_to_parent()
             service = Service(self._app, **self._options)
             service.watched = (parent,)
-            with signals_to({signal.SIGTERM: service.stop, signal.SIGINT: service.stop}):
+            with signals_to({signal.SIGTERM: service.on_signal, signal.SIGINT: service.on_signal}):
                 service.start(embedded_process=True)
             code = 0
         except Exception as error:  # noqa: BLE001 - the process ends, and says why

@@ -10,17 +10,20 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import version
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
-from taskq.app.log import mlevel
+from taskq.app.log import get_logger, mlevel
 from taskq.conf import sanitize_url
 from taskq.current import app_or_default
+from taskq.errors import TaskqError
 from taskq.runtime.beat import Service as BeatService
 from taskq.runtime.process import PidFile, signals_to
 from taskq.schedules.interval import humanize_seconds
 from taskq.wiring.brokers import broker_urls
 
 __all__ = ["Beat"]
+
+logger: Final = get_logger("taskq.beat")
 
 
 class Beat:
@@ -112,6 +115,13 @@ class Beat:
         try:
             with self._signals(service):
                 service.start()
+        except TaskqError as error:
+            if self.logfile:  # nobody may look at the terminal
+                logger.critical("beat ends: %s", error)
+            raise
+        except Exception as error:  # a boundary: schedulers may be the user's
+            logger.critical("beat ends: %s: %s", type(error).__name__, error, exc_info=True)
+            raise SystemExit(1) from error
         finally:
             if pidfile is not None:
                 pidfile.release()
@@ -119,7 +129,7 @@ class Beat:
     def install_sync_handler(self, service: BeatService) -> None:
         """Let TERM and INT end a service, for good."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: service.stop())
+            signal.signal(number, lambda *_: service.on_signal())
 
     def banner(self, service: BeatService) -> str:
         """Return what is printed before the log begins."""
@@ -145,7 +155,7 @@ class Beat:
     def _signals(self, service: BeatService) -> AbstractContextManager[None]:
         if threading.current_thread() is not threading.main_thread():
             return nullcontext()
-        return signals_to({signal.SIGTERM: service.stop, signal.SIGINT: service.stop})
+        return signals_to({signal.SIGTERM: service.on_signal, signal.SIGINT: service.on_signal})
 
     def _print(self, text: str) -> None:
         # Not sys.stdout: it may be a logger by now.

@@ -59,6 +59,7 @@ class Service:
         self.hostname = hostname
         self.effective_max_interval: float | None = None
         self.last_tick_s: float | None = None  # elapsed time
+        self.is_working = False  # it looks at its entries; ``stop`` is heard soon
         self._is_shutdown = threading.Event()
         self._is_stopped = threading.Event()
 
@@ -72,10 +73,12 @@ class Service:
         logger.debug(
             "beat: Ticking with max interval->%s", humanize_seconds(scheduler.max_interval)
         )
-        signals.beat_init.send(sender=self)
-        if embedded_process:
-            signals.beat_embedded_init.send(sender=self)
         try:
+            # A receiver may wait, as for a lock that another beat has; a signal ends that.
+            signals.beat_init.send(sender=self)
+            if embedded_process:
+                signals.beat_embedded_init.send(sender=self)
+            self.is_working = True
             while not self._is_shutdown.is_set():
                 self._turn(scheduler)
         except (KeyboardInterrupt, SystemExit):

@@ -74,7 +74,7 @@ def test_a_worker_with_its_beat(ground: Ground) -> None:
 
     rows = json.loads(ground.schedule.read_text())["entries"]
     assert rows["added"]["total_run_count"] >= 3
-    assert "beat: Shutting down..." in worker.text
+    assert "INFO/Beat] beat: Shutting down..." in worker.text
 
 
 def test_a_beat_ends_with_its_worker(on_redis: Ground) -> None:
