@@ -15,6 +15,7 @@ from typing import (
     TYPE_CHECKING,
     Any,
     ClassVar,
+    Final,
     Generic,
     Self,
     TypeAlias,
@@ -209,7 +210,7 @@ class Signature(dict[str, Any], Generic[R]):
         """Copy it, with more in front of its args, more kwargs and other options."""
         data: dict[str, Any] = {}
         for key, value in self.items():
-            data[key] = copied(value)
+            data[key] = value if type(value) in _SHARED else copied(value)
         if args or kwargs or opts:
             data["args"], data["kwargs"], data["options"] = self._merge(
                 args or (), kwargs or {}, opts
@@ -462,6 +463,10 @@ def _shown(value: Any) -> str:
     return safe_repr(value)
 
 
+# What most values in signatures are: nothing in them can be changed, or is ours to copy.
+_SHARED: Final = frozenset({str, int, float, bool, bytes, tuple, type(None)})
+
+
 def copied(value: Any) -> Any:
     """Copy dictionaries, lists and signatures all the way down; other values are shared."""
     if isinstance(value, Signature):
@@ -470,7 +475,7 @@ def copied(value: Any) -> Any:
     if isinstance(value, dict):
         data = {}
         for key, each in value.items():
-            data[key] = copied(each)
+            data[key] = each if type(each) in _SHARED else copied(each)
         return data
     if isinstance(value, list):
         values = []
