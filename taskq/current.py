@@ -62,6 +62,9 @@ class AppLike(Protocol):
     def send_task(self, name: str, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
         """Send by name; returns a result."""
 
+    def fail_here(self, body: Any, error: Exception) -> Any:
+        """End the body of a chord that has failed in this process; returns its handle."""
+
     def together(self) -> AbstractContextManager[None]:
         """Publish what is sent inside in one go."""
 

@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import Any, ClassVar, Final, Self
 
 from taskq import canvas, current, signals
-from taskq.app import eager_result, result, result_set
+from taskq.app import eager, eager_result, result, result_set
 from taskq.app.builtins import add_builtin_tasks
 from taskq.app.dead_letters import DeadLetters
 from taskq.app.discovery import symbol
@@ -302,6 +302,10 @@ class App(Sending, ABC):
     def ResultSet(self) -> Any:  # noqa: N802 - Celery's name
         """Makes a handle of several results."""
         return self.subclass_with_self(result_set.ResultSet, attribute="_app")
+
+    def fail_here(self, body: Any, error: Exception) -> Any:
+        """End the body of a chord that has failed in this process; returns its handle."""
+        return eager.fail(self, body, error)
 
     @cached_property
     def GroupResult(self) -> Any:  # noqa: N802 - Celery's name

@@ -195,9 +195,7 @@ def add_unlock_chord_task(app: Tasking) -> Any:
         **_options: Any,
     ) -> Any:
         """Send the body when all members have ended, else look again later."""
-        unlock(
-            self, group_id, callback, result or (), interval_s=interval, max_retries=max_retries
-        )
+        unlock(self, group_id, callback, result or (), interval_s=interval, max_retries=max_retries)
 
     return chord_unlock
 

@@ -7,20 +7,22 @@ Retries run at once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 from taskq import states
 from taskq.app import run_task
 from taskq.app.context import Context
 from taskq.app.eager_result import EagerResult
 from taskq.app.encode_errors import explain_encode_error
+from taskq.app.follow import call_errback
 from taskq.app.replacing import Replaced
 from taskq.app.run_task import Outcome, TaskPlan
+from taskq.canvas.failing import told_of_failure
 from taskq.canvas.signature import maybe_signature
 from taskq.errors import EncodeError, Retry
 
-__all__ = ["apply"]
+__all__ = ["apply", "fail"]
 
 
 def apply(
@@ -78,25 +80,30 @@ def _run(task: Any, request: Context, args: Any, kwargs: Any) -> Outcome:
             outcome = asyncio.run(run_task.call_async(plan, request, args, kwargs))
         else:
             outcome = run_task.call(plan, request, args, kwargs)
-        if isinstance(outcome.value, Replaced) and outcome.value.sig is not None:
-            outcome = _replacement(outcome.value.sig)
+        replacement = outcome.value.sig if isinstance(outcome.value, Replaced) else None
+        if replacement is not None:
+            outcome = _replaced(replacement)
         if outcome.state == states.SUCCESS:
             outcome = _stored_and_read(task, outcome)
         runtime_s = clock.read().elapsed_s - began_s
         run_task.tell(plan, request, args, kwargs, outcome, runtime_s)
         _store(task, request, outcome)
-        _follow(request, outcome)
+        if replacement is None:  # it has been given all that follows
+            _follow(request, outcome)
     finally:
         run_task.leave(tokens)
     return outcome
 
 
-def _replacement(sig: Any) -> Outcome:
-    """Run what takes the place of a task."""
+def _replaced(sig: Any) -> Outcome:
+    """Run what takes the place of a task: how that ends, the task ends."""
     try:
-        return Outcome.of_value(sig.apply().get())
+        result = sig.apply()
     except Exception as error:  # noqa: BLE001 - the boundary: another task's body
         return Outcome.of_error(error)
+    value = result.result
+    failed = isinstance(value, BaseException) and result.state != states.SUCCESS
+    return Outcome.of_error(value) if failed else Outcome.of_value(value)
 
 
 def _stored_and_read(task: Any, outcome: Outcome) -> Outcome:
@@ -123,12 +130,43 @@ def _follow(request: Context, outcome: Outcome) -> None:
     if outcome.state == states.SUCCESS:
         for callback in request.callbacks or ():
             callback.apply((outcome.value,))
-    elif outcome.state == states.FAILURE:
-        for errback in request.errbacks or ():
-            if errback.type.takes_failure:
-                errback(request, outcome.value, outcome.traceback)
-            else:
-                errback.apply((request.id,))
+    elif isinstance(outcome.value, BaseException) and outcome.state in _FAILED:
+        _tell(request, request.errbacks or (), outcome.value, outcome.traceback)
+
+
+_FAILED: Final = frozenset({states.FAILURE, states.REJECTED})
+
+
+def _tell(
+    request: Context, errbacks: Iterable[Any], error: BaseException, traceback: str | None
+) -> None:
+    for errback in errbacks:
+        if errback.type.takes_failure:
+            call_errback(errback, request, error, traceback)
+        else:
+            errback.apply((request.id,))
+
+
+def fail(app: Any, body: Any, error: Exception) -> Any:
+    """Do what a worker does when the chord of a body has failed; return the body's handle."""
+    body = body.clone()
+    body.freeze()
+    for task, errbacks in told_of_failure(body):
+        request = Context(id=task.options["task_id"], task=task.task, is_eager=True)
+        _tell(request, _signatures(errbacks, app) or (), error, None)
+    return _failed(app, body, error)
+
+
+def _failed(app: Any, sig: Any, error: Exception) -> Any:
+    kind = sig.subtask_type
+    if kind == "chain":
+        return _failed(app, sig.tasks[-1], error)
+    if kind == "chord" and sig.body is not None:
+        return _failed(app, sig.body, error)
+    if kind in ("group", "chord"):
+        members = getattr(sig.tasks, "tasks", sig.tasks)
+        return app.GroupResult(sig.id, [_failed(app, each, error) for each in members])
+    return EagerResult(sig.id, error, states.FAILURE, name=sig.task)
 
 
 def _request_of(task: Any, args: Any, kwargs: Any, options: Mapping[str, Any]) -> Context:

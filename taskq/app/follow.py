@@ -31,6 +31,7 @@ __all__ = [
     "Place",
     "after_failure",
     "after_success",
+    "call_errback",
     "chord_message",
     "chord_places",
     "failed_rest",
@@ -127,7 +128,7 @@ def after_failure(
     for errback in call.errbacks or ():
         task = _task_of(app, errback)
         if task is not None and task.takes_failure:
-            _call_errback(maybe_signature(errback, app=app), request, error, traceback)
+            call_errback(maybe_signature(errback, app=app), request, error, traceback)
         else:
             old_style.append(errback)
     if not old_style:
@@ -143,7 +144,8 @@ def _task_of(app: Any, sig: Mapping[str, Any]) -> Any:
         return None
 
 
-def _call_errback(sig: Any, request: Any, error: BaseException, traceback: str | None) -> None:
+def call_errback(sig: Any, request: Any, error: BaseException, traceback: str | None) -> None:
+    """Call an errback of the new style; what it raises is logged, and changes nothing."""
     try:
         sig(request, error, traceback)
     except Exception:  # the boundary: a user's errback may raise anything

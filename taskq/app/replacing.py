@@ -42,9 +42,9 @@ def replace(task: Any, sig: Any) -> Any:
     request = task.request
     if request.called_directly:
         raise Ignore("Replaced by new task")
-    sig = maybe_signature(sig, app=task.app).clone()
+    sig = _followed(task, request, maybe_signature(sig, app=task.app).clone())
     if not request.is_eager:
-        sig = _in_its_place(task, request, sig)
+        sig = _in_its_place(request, sig)
     try:
         return task.on_replace(sig)
     except Replaced:
@@ -53,7 +53,8 @@ def replace(task: Any, sig: Any) -> Any:
         raise Replaced(None) from by_itself
 
 
-def _in_its_place(task: Any, request: Any, sig: Any) -> Any:
+def _followed(task: Any, request: Any, sig: Any) -> Any:
+    """Give it what follows the task."""
     if sig.subtask_type == "chain" and not sig.tasks:
         raise ImproperlyConfigured(f"task {task.name!r} cannot be replaced by an empty chain")
     if is_many(sig):
@@ -62,6 +63,11 @@ def _in_its_place(task: Any, request: Any, sig: Any) -> Any:
         sig.link(maybe_signature(callback, app=task.app))
     for errback in request.errbacks or ():
         sig.link_error(maybe_signature(errback, app=task.app))
+    return sig
+
+
+def _in_its_place(request: Any, sig: Any) -> Any:
+    """Give it the id and the place of the task."""
     place = {
         "task_id": request.id,
         "root_id": request.root_id,

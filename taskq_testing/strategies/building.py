@@ -8,6 +8,7 @@ from operator import or_
 from typing import Any
 
 from taskq.canvas import chain, chord, group
+from taskq.canvas.parts import is_nothing
 from taskq_testing.strategies.canvas import (
     Callback,
     Canvas,
@@ -85,7 +86,7 @@ class _Builder:
         return sig if self.ids is None else sig.set(task_id=self.ids + tag)
 
     def _chain(self, steps: list[Any], form: Form) -> Any:
-        if form is Form.PIPE and len(steps) > 1:
+        if form is Form.PIPE and len(steps) > 1 and not any(map(is_nothing, steps)):
             return reduce(or_, steps)
         return chain(*steps, app=self.app) if form is Form.CALL else self._given(chain, steps, form)
 
@@ -99,14 +100,15 @@ class _Builder:
 
     def _chord(self, header: list[Any], body: Any, form: Form) -> Any:
         match form:
-            case Form.PIPE:
+            # A group that nothing follows is that group, not a chain of it.
+            case Form.PIPE if not is_nothing(body):
                 return group(header, app=self.app) | body
-            case Form.CALL:
-                return chord(header, body, app=self.app)
             case Form.LIST:
                 return chord(group(header, app=self.app), body, app=self.app)
             case Form.ITERATOR:
                 return chord(_each(header), body, app=self.app)
+            case _:
+                return chord(header, body, app=self.app)
 
     # -- links -----------------------------------------------------------------------------------
 

@@ -5,7 +5,6 @@ Each test judges one promise over examples of its own, and all others with it.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 
 import pytest
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 
 from taskq_testing import World
 from taskq_testing.strategies import Canvas, canvases
-from tests.sim.canvas.running import Stage, differences
+from tests.sim.canvas.running import Stage, differences, quiet_log
 
 WITHOUT_FAULTS = settings(max_examples=340, suppress_health_check=list(HealthCheck))
 WITH_FAULTS = settings(max_examples=500, suppress_health_check=list(HealthCheck))
@@ -30,10 +29,8 @@ killed = given(
 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
-    # Errbacks that fail are logged, thousands of them.
-    logging.getLogger("taskq.app.trace").setLevel(logging.CRITICAL)
-    yield Stage("drawn")
-    logging.getLogger("taskq.app.trace").setLevel(logging.NOTSET)
+    with quiet_log():
+        yield Stage("drawn")
 
 
 def judge(stage: Stage, about: str, canvas: Canvas, *, header_errbacks: bool) -> None:
@@ -93,7 +90,7 @@ def judge_killed(
     moment: float,
     seed: int,
     child: bool,
-    broker: str = "redis",
+    broker: str,
 ) -> None:
     """Kill a worker, or its child, after a share of the steps that the canvas takes without it."""
 
@@ -119,7 +116,13 @@ def test_a_worker_dies(
 ) -> None:
     """What comes of it is the same, and nothing is sent twice."""
     judge_killed(
-        stage, canvas, header_errbacks=header_errbacks, moment=moment, seed=seed, child=False
+        stage,
+        canvas,
+        header_errbacks=header_errbacks,
+        moment=moment,
+        seed=seed,
+        child=False,
+        broker="redis",
     )
 
 
@@ -130,5 +133,45 @@ def test_a_child_dies(
 ) -> None:
     """What comes of it is the same, and nothing is sent twice."""
     judge_killed(
-        stage, canvas, header_errbacks=header_errbacks, moment=moment, seed=seed, child=True
+        stage,
+        canvas,
+        header_errbacks=header_errbacks,
+        moment=moment,
+        seed=seed,
+        child=True,
+        broker="redis",
+    )
+
+
+@WITH_FAULTS
+@killed
+def test_a_worker_of_rabbitmq_dies(
+    stage: Stage, canvas: Canvas, header_errbacks: bool, moment: float, seed: int
+) -> None:
+    """What comes of it is the same; a message may be sent twice, under one id."""
+    judge_killed(
+        stage,
+        canvas,
+        header_errbacks=header_errbacks,
+        moment=moment,
+        seed=seed,
+        child=False,
+        broker="rabbitmq",
+    )
+
+
+@WITH_FAULTS
+@killed
+def test_a_child_of_rabbitmq_dies(
+    stage: Stage, canvas: Canvas, header_errbacks: bool, moment: float, seed: int
+) -> None:
+    """What comes of it is the same; a message may be sent twice, under one id."""
+    judge_killed(
+        stage,
+        canvas,
+        header_errbacks=header_errbacks,
+        moment=moment,
+        seed=seed,
+        child=True,
+        broker="rabbitmq",
     )

@@ -36,6 +36,10 @@ class PaperResult:
             raise self.value
         return self.value
 
+    @property
+    def result(self) -> Any:
+        return self.value
+
     def ready(self) -> bool:
         return True
 
@@ -135,6 +139,9 @@ class PaperApp:
 
     def sig(self, name: str, *args: Any, **options: Any) -> Signature[Any]:
         return Signature(name, args, app=self, **options)
+
+    def fail_here(self, body: Any, error: Exception) -> Any:
+        return PaperResult(body.id, value=error, state="FAILURE")
 
     def together(self) -> AbstractContextManager[None]:
         return nullcontext()

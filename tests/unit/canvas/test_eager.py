@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from taskq.canvas import chain, chord, chunks, group, xmap
+from taskq.errors import ChordError
 from tests.unit.canvas.paper_app import PaperApp
 
 
@@ -91,12 +92,14 @@ def test_the_body_of_a_chord_can_be_another(app: PaperApp) -> None:
 
 
 def test_a_failing_header_stops_a_chord(app: PaperApp) -> None:
-    """Unless errors are to be results."""
+    """It raises where that is wanted, and goes on where errors are to be results."""
     canvas = chord([app.sig("fail")], app.sig("keep"))
     app.task("keep", lambda values: values)
 
+    with pytest.raises(ChordError, match="ZeroDivisionError"):
+        canvas.apply().get()
     with pytest.raises(ZeroDivisionError):
-        canvas.apply()
+        canvas.apply(propagate=True)
     assert isinstance(canvas.apply(propagate=False).get()[0], ZeroDivisionError)
 
 
