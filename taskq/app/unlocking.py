@@ -110,7 +110,10 @@ class _Look:
 
     def is_over(self, max_retries: int | None) -> bool:
         """Whether it has waited long enough."""
-        limit_s = self.app.backend.chord_expires_s or LONGEST_WAIT_S
+        backend = self.app.backend
+        # Longer than results are kept there is nothing to wait for.
+        said = self.app.conf.result_chord_expires is not None
+        limit_s = (backend.chord_expires_s if said else backend.expires_s) or LONGEST_WAIT_S
         looks: int = self.request.retries or 0
         return self.age_s >= limit_s or (max_retries is not None and looks >= max_retries)
 
