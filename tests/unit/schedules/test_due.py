@@ -311,3 +311,51 @@ def test_a_schedule_of_a_program_says_it_itself() -> None:
         base.is_due(NOON)
     with pytest.raises(NotImplementedError):
         base.remaining_estimate(NOON)
+
+
+def test_the_sun_is_due_until_it_has_run() -> None:
+    """From the event on."""
+    start = datetime(2026, 6, 1, 4, tzinfo=UTC)
+    sunrise = solar("sunrise", *GREENWICH, **at(start))
+
+    is_due, next_s = sunrise.is_due(start - timedelta(hours=2))
+
+    assert is_due
+    assert next_s is not None
+    assert 23 * 3600 < next_s < 24 * 3600
+
+
+def test_where_the_sun_does_not_come_within_sight(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked again after as long as was looked ahead."""
+    monkeypatch.setattr(solar, "max_search_days", 5)
+    winter = datetime(2026, 12, 1, tzinfo=UTC)
+
+    assert solar("sunrise", 69.65, 18.96, **at(winter)).is_due(winter) == (False, 5 * 86400.0)
+
+
+def test_less_than_a_second_has_no_full_unit() -> None:
+    """So relative means nothing there."""
+    tenth = schedule(0.1, relative=True, **at(NOON))
+
+    assert tenth.due_after(NOON) == NOON + timedelta(seconds=0.1)
+
+
+def test_an_interval_needs_a_distance() -> None:
+    """Said when it is made."""
+    with pytest.raises(TypeError, match=r"write schedule\(10\)"):
+        schedule()
+
+
+def test_a_repeated_hour_that_is_over_is_not_had_again() -> None:
+    """Asked in the second pass of a repeated hour, the next time is on the next day."""
+    zone = ZoneInfo("Europe/Berlin")
+    second_pass = datetime(2026, 10, 25, 2, 10, tzinfo=zone, fold=1)
+
+    found = crontab(minute=30, hour=2).next_after(second_pass, zone)
+
+    assert found == datetime(2026, 10, 26, 2, 30, tzinfo=zone)
+
+
+def test_schedules_of_several_kinds_are_not_equal() -> None:
+    """Another type is another schedule, also if it says nothing of its own."""
+    assert BaseSchedule() != 5
