@@ -13,6 +13,7 @@ from taskq.app.context import Context
 from taskq.app.follow import Place
 from taskq.app.incoming import decode
 from taskq.canvas.failing import told_of_failure
+from taskq.canvas.showing import excerpt
 from taskq.canvas.signature import maybe_signature
 from taskq.errors import ChordError, DecodeError, EncodeError, OperationalError, TaskqError
 from taskq.ports import ChordEnding, ChordFull, Job, Outgoing
@@ -97,7 +98,8 @@ class Chording:
         """Return the failure of the body, its errbacks, and its part in the next chord."""
         app = self.app
         body = maybe_signature(dict(place.body), app=app)
-        text = f"{type(error).__name__}: {error}"
+        # Who looks for the reason by the id of a body sees what did not run.
+        text = f"{type(error).__name__}: {error}\nwhat does not run:\n{excerpt(body)}"
         outer = follow.places_of(body)
         task_id = outer[0].task_id if outer else ""
         return ChordEnding(

@@ -15,13 +15,26 @@ from typing import Any, Final, NamedTuple
 from taskq.canvas.parts import listed, task_name_from
 from taskq.protocol.saferepr import safe_repr
 
-__all__ = ["MOST", "call_text", "gives", "header_of", "kind_of", "last_of", "options_text", "tree"]
+__all__ = [
+    "MOST",
+    "call_text",
+    "excerpt",
+    "gives",
+    "header_of",
+    "kind_of",
+    "last_of",
+    "options_text",
+    "tree",
+]
 
 # How many members, steps or links of one signature are shown.
 MOST: Final = 10
 # How much is shown of one argument, and of all of them.
 ARGUMENT_LENGTH: Final = 40
 CALL_LENGTH: Final = 120
+# How much of a tree stands in the message of an error, which may be stored many times.
+EXCERPT_MOST: Final = 3
+EXCERPT_LINES: Final = 20
 
 RESULT: Final = "<result>"
 FAILURE: Final = "<what failed>"
@@ -56,6 +69,13 @@ def tree(sig: Sig, most: int = MOST) -> str:
             elbow, pipe = ("└─ ", "   ") if is_last else ("├─ ", "│  ")
             waiting.append((indent + elbow, indent + pipe, below[place]))
     return "\n".join(lines)
+
+
+def excerpt(sig: Sig) -> str:
+    """Show the beginning of a tree, for messages of errors."""
+    shown = tree(sig, EXCERPT_MOST).splitlines()
+    more = len(shown) - EXCERPT_LINES
+    return "\n".join(shown[:EXCERPT_LINES] + ([f"… and {more:,} more lines"] if more > 0 else []))
 
 
 # -- what a signature is -------------------------------------------------------------------------

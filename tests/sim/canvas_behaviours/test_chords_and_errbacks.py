@@ -25,6 +25,7 @@ def test_chord_whose_header_has_a_failing_task(t: Tasks, world: World) -> None:
     failed = result.parent[1]
     assert str(result.result) == f"Dependency {failed.id} raised ValueError('no')"
     assert world.trace.find("task.start", task="total") == []
+    assert f"what does not run:\ntotal()  [id={result.id}" in result.traceback
 
 
 def test_body_errback_of_a_failed_header(t: Tasks, world: World, told: list[Any]) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskq.canvas import Signature, chain, chord, chunks, group, xmap, xstarmap
-from taskq.canvas.showing import ARGUMENT_LENGTH, CALL_LENGTH, MOST, call_text, gives, tree
+from taskq.canvas.showing import ARGUMENT_LENGTH, CALL_LENGTH, MOST, call_text, excerpt, gives, tree
 
 A, B, C = (Signature(name) for name in "abc")
 
@@ -149,6 +149,18 @@ def test_a_tree_of_any_depth_is_shown() -> None:
         sig = {"task": "celery.group", "subtask_type": "group", "kwargs": {"tasks": [sig]}}
 
     assert len(shown(sig)) == 5001
+
+
+def test_an_excerpt_is_short() -> None:
+    """For messages of errors, however broad and deep the workflow is."""
+    sig = A
+    for _ in range(4):
+        sig = group([sig] * 5)
+
+    lines = excerpt(sig).splitlines()
+    assert (len(lines), lines[0]) == (21, "group of 5")
+    assert lines[-1] == "… and 141 more lines"
+    assert excerpt(A) == "a()"
 
 
 leaf = st.builds(Signature, st.sampled_from("abc"), st.lists(st.integers(), max_size=2))
