@@ -136,7 +136,8 @@ def close_open_fds(keep: Iterable[Any] | None = None) -> None:
     numbers = sorted({_number(each) for each in keep or ()} - {-1})
     low = 0
     for number in numbers:
-        os.closerange(low, number)
+        if low < number:  # an empty range from 0 on closes everything in Python 3.11
+            os.closerange(low, number)
         low = number + 1
     os.closerange(low, get_fdmax(FDS_UNLIMITED) or FDS_UNLIMITED)
 
