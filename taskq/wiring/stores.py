@@ -175,20 +175,25 @@ def _cache(
         known = [f"cache+{each}" for each in ("memory", *sorted(MEMCACHED))]
         raise UnknownNameError("result_backend", url.partition("://")[0], known)
     driver = _loaded("taskq.adapters.results.memcached:MemcachedValues", url, "memcached")
-    return _key_value(conf, ground, driver(url, conf.cache_backend_options or {}))
+    values = driver(url, conf.cache_backend_options or {})
+    return _key_value(conf, ground, values, lets_go=True)
 
 
 def _file(
     conf: Any, url: str, ground: Ground, _broker: Broker, _oid: Callable[[], str]
 ) -> ResultStore:
     driver = load("taskq.adapters.results.filesystem:FileValues")
-    return _key_value(conf, ground, driver(url))
+    return _key_value(conf, ground, driver(url), lets_go=True)
 
 
-def _key_value(conf: Any, ground: Ground, driver: Any) -> ResultStore:
-    """Make the store that all kinds of keys and values share."""
+def _key_value(conf: Any, ground: Ground, driver: Any, *, lets_go: bool = False) -> ResultStore:
+    """Make the store that all kinds of keys and values share.
+
+    ``lets_go``: old values do not stay for ever; so it can keep what nobody may ask for again.
+    """
     options = conf.result_backend_transport_options or {}
-    store: ResultStore = load("taskq.adapters.results.keyvalue:KeyValueStore")(
+    kind = "keyvalue_rests:RestingStore" if lets_go else "keyvalue:KeyValueStore"
+    store: ResultStore = load(f"taskq.adapters.results.{kind}")(
         driver,
         clock=ground.clock,
         packing=_packing(conf, ground),
@@ -252,7 +257,8 @@ def _dynamodb(
     conf: Any, url: str, ground: Ground, _broker: Broker, _oid: Callable[[], str]
 ) -> ResultStore:
     make = _loaded("taskq.adapters.results.amazon:DynamoValues", url, "sqs")
-    return _key_value(conf, ground, make(url, endpoint_url=conf.dynamodb_endpoint_url))
+    values = make(url, endpoint_url=conf.dynamodb_endpoint_url)
+    return _key_value(conf, ground, values, lets_go=True)
 
 
 def _over_http(driver: str) -> StoreMaker:

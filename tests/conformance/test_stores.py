@@ -25,6 +25,7 @@ from taskq.adapters.results.database import DatabaseStore
 from taskq.adapters.results.database_rows import Rows
 from taskq.adapters.results.filesystem import FileValues
 from taskq.adapters.results.keyvalue import KeyValues, KeyValueStore
+from taskq.adapters.results.keyvalue_rests import RestingStore
 from taskq.adapters.results.memcached import MemcachedValues
 from taskq.adapters.results.mongodb import MongoStore
 from taskq.adapters.results.over_http import (
@@ -131,8 +132,10 @@ SWEPT = replace(ASKED, expires=False, sweeps=True)
 
 
 def key_value_rig(make: Callable[[], KeyValues], traits: StoreTraits) -> Rig:
+    kind = RestingStore if traits.rests else KeyValueStore
+
     def store() -> ResultStore:
-        return KeyValueStore(make(), clock=SystemClock(), expires_s=LIFE_S)
+        return kind(make(), clock=SystemClock(), expires_s=LIFE_S)
 
     return Rig(store, traits)
 
@@ -140,7 +143,7 @@ def key_value_rig(make: Callable[[], KeyValues], traits: StoreTraits) -> Rig:
 class TestFilesystem(StoreSuite):
     @pytest.fixture
     def rig(self, tmp_path: Path) -> Iterator[Rig]:
-        rig = key_value_rig(lambda: FileValues(f"file://{tmp_path}"), SWEPT)
+        rig = key_value_rig(lambda: FileValues(f"file://{tmp_path}"), replace(SWEPT, rests=True))
         yield rig
         rig.close()
 
@@ -161,7 +164,7 @@ class TestFilesystemCompressed(StoreSuite):
 class TestMemcached(StoreSuite):
     @pytest.fixture
     def rig(self, memcached_url: str) -> Iterator[Rig]:
-        rig = key_value_rig(lambda: MemcachedValues(memcached_url), ASKED)
+        rig = key_value_rig(lambda: MemcachedValues(memcached_url), replace(ASKED, rests=True))
         yield rig
         rig.close()
 
@@ -235,7 +238,9 @@ class TestS3(StoreSuite):
 class TestDynamo(StoreSuite):
     @pytest.fixture
     def rig(self, amazon: None) -> Iterator[Rig]:
-        rig = key_value_rig(lambda: DynamoValues("dynamodb://@us-east-1/results"), ASKED)
+        rig = key_value_rig(
+            lambda: DynamoValues("dynamodb://@us-east-1/results"), replace(ASKED, rests=True)
+        )
         yield rig
         rig.close()
 

@@ -25,6 +25,8 @@ PLAIN: Final = " !#$&'()+,;:=@[]^_`{}~"
 UNFINISHED: Final = ".taskq-"
 # How old a file must be that some writer left behind, unfinished, when it was killed.
 ABANDONED_S: Final = 3600.0
+# The rest of a chain that is still awaited is written anew long before.
+REST_S: Final = 70 * 24 * 3600.0
 
 
 class FolderError(ImproperlyConfigured):
@@ -101,10 +103,14 @@ class FileValues:
         """Delete what was written longer ago, and what was never finished."""
         now_s = time.time()
         for entry in os.scandir(self.folder):
-            unfinished = entry.name.startswith(UNFINISHED)
-            if not unfinished and "celery-task" not in entry.name:
+            if entry.name.startswith(UNFINISHED):
+                age_s = ABANDONED_S
+            elif "taskq-rest-" in entry.name:
+                age_s = REST_S
+            elif "celery-task" in entry.name:
+                age_s = older_than_s
+            else:
                 continue  # not ours
-            age_s = ABANDONED_S if unfinished else older_than_s
             # Gone meanwhile: somebody else sweeps too.
             with contextlib.suppress(FileNotFoundError):
                 if now_s - entry.stat().st_mtime > age_s:
