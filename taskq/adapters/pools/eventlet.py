@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Sequence
 from selectors import BaseSelector
@@ -24,6 +25,10 @@ from taskq.signals import (
     eventlet_pool_preshutdown,
     eventlet_pool_started,
 )
+
+# A process that is forked (a worker's beat) shares the descriptors that its parent's hub waits on,
+# and would be woken by them; so it begins with a hub of its own.
+os.register_at_fork(after_in_child=hubs.use_hub)
 
 
 class EventletLibrary:

@@ -77,6 +77,16 @@ def test_a_worker_with_its_beat(ground: Ground) -> None:
     assert "INFO/Beat] beat: Shutting down..." in worker.text
 
 
+@pytest.mark.parametrize("pool", ["threads", "asyncio", "gevent", "eventlet"])
+def test_a_beat_beside_every_pool(on_redis: Ground, pool: str) -> None:
+    """It is a process of its own, whatever runs the tasks."""
+    words = ("worker", "-l", "INFO", "-c", "2", "-P", pool, "-B", "-s", str(on_redis.schedule))
+    with on_redis.run(*words) as worker:
+        until(lambda: on_redis.runs("added") >= 3, lambda: worker.text)
+        assert worker.stop(60) == 0
+        assert "Traceback" not in worker.text
+
+
 def test_a_beat_ends_with_its_worker(on_redis: Ground) -> None:
     """Also when the worker is killed: two beats would send everything twice."""
     words = ("worker", "-l", "INFO", "-c", "1", "-P", "solo", "-B", "-s", str(on_redis.schedule))
@@ -113,14 +123,18 @@ def test_a_killed_beat_leaves_a_file_that_can_be_read(on_redis: Ground) -> None:
     assert json.loads(on_redis.schedule.read_text())["format"] == "taskq schedule"
 
 
-def test_an_outage_of_the_broker(redis_server_of_its_own: PrivateServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("server", ["redis", "rabbitmq"])
+def test_an_outage_of_the_broker(
+    server: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
     """Beat lives through it, says so, and sends again when the broker is back."""
-    ground = Ground(redis_server_of_its_own.url, tmp_path)
+    broker: PrivateServer = request.getfixturevalue(f"{server}_server_of_its_own")
+    ground = Ground(broker.url, tmp_path)
     with ground.beat() as beat:
         beat.wait_for("Sending due task", 60)
-        redis_server_of_its_own.stop()
+        broker.stop()
         beat.wait_for("could not be sent", 60)
-        redis_server_of_its_own.start()
+        broker.start()
         with ground.run(*WORKER) as worker:
             before = ground.runs("added")
             until(lambda: ground.runs("added") >= before + 5, lambda: beat.text + worker.text)
