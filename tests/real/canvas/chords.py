@@ -6,7 +6,8 @@ import time
 from taskq import TaskQ
 
 REDIS = os.environ["CHORDS_REDIS"]
-app = TaskQ("chords", broker=os.environ.get("CHORDS_BROKER", REDIS), backend=REDIS)
+STORE = os.environ.get("CHORDS_STORE", REDIS)
+app = TaskQ("chords", broker=os.environ.get("CHORDS_BROKER", REDIS), backend=STORE)
 app.conf.update(
     broker_connection_retry_on_startup=True,
     task_acks_late=True,
