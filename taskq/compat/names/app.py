@@ -97,6 +97,7 @@ MODULES: Final[Mapping[str, Module]] = {
         }
     ),
     "celery.apps": Module(),
+    "celery.apps.multi": Module("taskq.compat.multi"),
     "celery.bin": Module("taskq.cli"),
     "celery.bin.base": Module(
         "taskq.cli.building",
