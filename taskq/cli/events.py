@@ -1,7 +1,8 @@
-"""``taskq events``: prints events, or takes pictures of what they draw."""
+"""``taskq events``: shows events in a terminal, prints them, or takes pictures of them."""
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Final
 
 import click
@@ -50,10 +51,16 @@ def command(context: CLIContext, /, **options: Any) -> None:
     elif options["dump"] or options["as_json"]:
         evdump(context.app, dumper=JsonDumper() if options["as_json"] else Dumper())
     else:
-        raise CommandError(
-            "the monitor for terminals is not there yet; --dump prints events, --camera takes"
-            " pictures"
-        )
+        _watch(context)
+
+
+def _watch(context: CLIContext) -> None:
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise CommandError("the monitor needs a terminal; --dump prints events for programs")
+    # Only a terminal needs curses, and not every system has it.
+    from taskq.cli.monitor import evtop  # noqa: PLC0415
+
+    evtop(context.app)
 
 
 def _take_pictures(context: CLIContext, options: dict[str, Any]) -> None:

@@ -2,7 +2,8 @@
 
 Opened by ``set_trace`` in a task, and by the signal USR2 where ``CELERY_RDBSIG`` is set.
 Whoever reaches the port can run any code here, so it listens on this machine alone unless
-``CELERY_RDB_HOST`` says otherwise.
+``CELERY_RDB_HOST`` says otherwise; then a visitor has to know the token in ``TASKQ_RDB_TOKEN``.
+Where there is a token, visitors from this machine have to know it as well.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from hmac import compare_digest
+from ipaddress import ip_address
 from pdb import Pdb
 from types import FrameType
 from typing import Any, Final, TextIO
@@ -19,6 +22,10 @@ from taskq.errors import TaskqError
 DEFAULT_PORT: Final = 6899
 CELERY_RDB_HOST: Final = os.environ.get("CELERY_RDB_HOST") or "127.0.0.1"
 CELERY_RDB_PORT: Final = int(os.environ.get("CELERY_RDB_PORT") or DEFAULT_PORT)
+TOKEN_VARIABLE: Final = "TASKQ_RDB_TOKEN"  # noqa: S105 - the name of it
+# How long a visitor may think of it, and how long it may be.
+TOKEN_LIMIT_S: Final = 30.0
+TOKEN_LIMIT_CHARACTERS: Final = 1024
 # How many ports are tried, the first being the named one.
 PORTS: Final = 100
 
@@ -38,6 +45,20 @@ class NoPortError(TaskqError):
         )
 
 
+class NoTokenError(TaskqError):
+    """A debugger was to listen to other machines, and anybody could use it."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(host)
+        self.host = host
+
+    def __str__(self) -> str:
+        return (
+            f"the debugger does not listen on {self.host}, which others can reach, without a"
+            f" token: set {TOKEN_VARIABLE} to a long secret, and type it when asked"
+        )
+
+
 class Rdb(Pdb):
     """A debugger that waits for one visitor, and talks to it."""
 
@@ -52,17 +73,41 @@ class Rdb(Pdb):
         out: TextIO | None = None,
     ) -> None:
         self.out = out or sys.__stderr__ or sys.stderr
+        self._token = os.environ.get(TOKEN_VARIABLE, "")
+        if not self._token and not _is_local(host):
+            raise NoTokenError(host)
         self._listener, self.port = self.get_avail_port(host, port, port_search_limit, port_skew)
         self.host = host
         self.say(f"waits for a visitor: telnet {host} {self.port} (leave it with `continue`)")
-        self._visitor, address = self._listener.accept()
+        while not self._welcome(*self._listener.accept()):
+            self.say("a visitor did not know the token")
         self._listener.close()
-        self.say(f"talks with {address[0]}:{address[1]}")
-        # Two of them: one that is written to forgets what it had read ahead.
-        self._heard = self._visitor.makefile("r", encoding="utf-8")
-        self._said = self._visitor.makefile("w", encoding="utf-8")
         super().__init__(stdin=self._heard, stdout=self._said)
         self.prompt = "(rdb) "
+
+    def _welcome(self, visitor: socket.socket, address: tuple[str, int]) -> bool:
+        """Let a visitor in who knows the token, where there is one."""
+        # Two of them: one that is written to forgets what it had read ahead.
+        heard = visitor.makefile("r", encoding="utf-8", errors="replace")
+        said = visitor.makefile("w", encoding="utf-8")
+        if self._token and not self._knows(visitor, heard, said):
+            for each in (said, heard, visitor):
+                each.close()
+            return False
+        self._visitor, self._heard, self._said = visitor, heard, said
+        self.say(f"talks with {address[0]}:{address[1]}")
+        return True
+
+    def _knows(self, visitor: socket.socket, heard: TextIO, said: TextIO) -> bool:
+        visitor.settimeout(TOKEN_LIMIT_S)
+        try:
+            said.write("token: ")
+            said.flush()
+            word = heard.readline(TOKEN_LIMIT_CHARACTERS).strip()
+            visitor.settimeout(None)
+        except OSError:  # gone, or silent for too long
+            return False
+        return compare_digest(word.encode(), self._token.encode())
 
     def get_avail_port(
         self, host: str, port: int, search_limit: int = PORTS, skew: int = 0
@@ -108,6 +153,15 @@ class Rdb(Pdb):
         self._heard.close()
         self._visitor.close()
         self.say("the visitor has left")
+
+
+def _is_local(host: str) -> bool:
+    """Whether only this machine reaches an address; a name is asked for all of its addresses."""
+    try:
+        found = {str(info[4][0]) for info in socket.getaddrinfo(host, None)}
+    except OSError:
+        return False  # listening there fails, and says why
+    return all(ip_address(one.partition("%")[0]).is_loopback for one in found)
 
 
 def debugger() -> Rdb:

@@ -67,6 +67,7 @@ MODULES: Final[Mapping[str, Module]] = {
             "EventReceiver": "taskq.compat.events:EventReceiver",
         }
     ),
+    "celery.events.cursesmon": Module("taskq.cli.monitor"),
     "celery.events.dispatcher": Module("taskq.app.events.dispatcher"),
     "celery.events.dumper": Module("taskq.cli.event_dump"),
     "celery.events.event": Module(names=_EVENT),

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from taskq.runtime.debugger import NoPortError, Rdb
+from taskq.runtime.debugger import TOKEN_VARIABLE, NoPortError, NoTokenError, Rdb
 
 
 class Visit:
@@ -88,3 +88,33 @@ def test_without_a_free_port_it_says_which_were_tried() -> None:
 
         with pytest.raises(NoPortError, match=f"{taken} to {taken}"):
             Rdb(port=taken, port_search_limit=1)
+
+
+def test_a_visitor_has_to_know_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a token is set, whoever does not know it is sent away, and the next one is heard."""
+    monkeypatch.setenv(TOKEN_VARIABLE, "open sesame")
+    stranger, friend = Visit("wrong", "p secret"), Visit("open sesame", "p secret", "continue")
+    stranger.out = friend.out
+    first = threading.Thread(target=stranger._talk)
+
+    first.start()
+    stops = threading.Thread(target=stops_once, args=(friend.out, 18_399))
+    stops.start()
+    first.join()
+    second = threading.Thread(target=friend._talk)
+    second.start()
+    for thread in (second, stops):
+        thread.join()
+
+    assert "the value to look at" not in stranger.heard
+    assert "the value to look at" in friend.heard
+    assert "did not know the token" in friend.out.getvalue()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
+def test_other_machines_need_a_token(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a token the debugger refuses to listen where others can reach it."""
+    monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
+
+    with pytest.raises(NoTokenError, match=TOKEN_VARIABLE):
+        Rdb(host=host, out=io.StringIO())
