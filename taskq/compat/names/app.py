@@ -98,6 +98,7 @@ MODULES: Final[Mapping[str, Module]] = {
     ),
     "celery.apps": Module(),
     "celery.apps.multi": Module("taskq.compat.multi"),
+    "celery.apps.worker": Module("taskq.cli.worker_program"),
     "celery.bin": Module("taskq.cli"),
     "celery.bin.base": Module(
         "taskq.cli.building",

@@ -1,0 +1,67 @@
+"""``celery.apps.worker.Worker``: a worker that is its own program, for programs that subclass it.
+
+``taskq worker`` sets up the log and prints the banner itself; this one does both when it starts.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+from taskq.cli.banner import BUILTIN, banner
+from taskq.worker import WorkController
+
+__all__ = ["Worker"]
+
+
+class Worker(WorkController):
+    """A worker that sets up its log, and says who it is."""
+
+    def on_start(self) -> None:
+        """Set up the log, and say who it is."""
+        if self.told.get("purge"):
+            self.purge_messages()
+        self.setup_logging()
+        if not self.told.get("quiet"):
+            self.emit_banner()
+
+    def emit_banner(self) -> None:
+        """Print who it is."""
+        sys.stdout.write(f"{self.startup_info()}\n")
+        sys.stdout.flush()
+
+    def startup_info(self, artlines: bool = True) -> str:
+        """Return who it is: app, broker, results, queues, and tasks if the log is that chatty."""
+        del artlines  # there is no picture
+        return banner(self.app, self, with_tasks=bool(self.extra_info()))
+
+    def extra_info(self) -> str | None:
+        """Return the tasks, if the log shows such things."""
+        level = self.loglevel
+        return self.tasklist() if isinstance(level, int) and level <= logging.INFO else None
+
+    def tasklist(self, include_builtins: bool = True, sep: str = "\n", int_: str = BUILTIN) -> str:
+        """Return the names of tasks, a line for each."""
+        names = sorted(self.app.tasks)
+        shown = (name for name in names if include_builtins or not name.startswith(int_))
+        return sep.join(f"  . {name}" for name in shown)
+
+    def purge_messages(self) -> None:
+        """Throw away what waits in its queues."""
+        for name in self.app.router.queues.consume_from:
+            self.app.ports.broker.purge(name)
+
+    def setup_logging(self, colorize: bool | None = None) -> Any:
+        """Let the log begin, as the worker was told."""
+        if colorize is None and self.told.get("no_color"):
+            colorize = False
+        conf = self.app.conf
+        return self.app.log.setup(
+            self.loglevel,
+            self.logfile,
+            redirect_stdouts=conf.worker_redirect_stdouts,
+            redirect_level=conf.worker_redirect_stdouts_level or "WARNING",
+            colorize=colorize,
+            hostname=self.hostname,
+        )
