@@ -1,7 +1,9 @@
+# ruff: noqa: PLR0917 - the parameters are Celery's, and so is their order
 """The autoscaler as programs know it; the core scales (``core/sizing.py``)."""
 
 from __future__ import annotations
 
+import threading
 from typing import Any, ClassVar
 
 from taskq.core.inputs import AutoscaleSet, PoolSized
@@ -24,7 +26,8 @@ class WorkerComponent(StartStopStep):
 
     def create(self, w: Any) -> None:
         """Let the worker have a view of it."""
-        w.autoscaler = Autoscaler(w)
+        most, least = w.plan.options.autoscale
+        w.autoscaler = Autoscaler(w.pool, most, least, worker=w)
 
     def start(self, w: Any) -> None:
         """The core has begun to scale."""
@@ -37,14 +40,18 @@ class WorkerComponent(StartStopStep):
 class Autoscaler:
     """How many slots a worker may have, and a way to change it."""
 
-    def __init__(self, worker: Any, keepalive: float | None = None) -> None:
-        self.worker = worker
+    def __init__(
+        self,
+        pool: Any,
+        max_concurrency: int,
+        min_concurrency: int = 0,
+        worker: Any = None,
+        keepalive: float | None = None,
+        mutex: Any = None,
+    ) -> None:
+        self.pool, self.worker, self.mutex = pool, worker, mutex or threading.Lock()
+        self._told = max_concurrency, min_concurrency
         self.keepalive = worker.plan.options.autoscale_keep_s if keepalive is None else keepalive
-
-    @property
-    def pool(self) -> Any:
-        """The pool that it scales."""
-        return self.worker.pool
 
     @property
     def max_concurrency(self) -> int:
@@ -59,13 +66,12 @@ class Autoscaler:
     @property
     def _bounds(self) -> tuple[int, int]:
         core = self.worker.core
-        bounds = self.worker.plan.options.autoscale if core is None else core.autoscale
-        return bounds or (self.processes, self.processes)
+        return self._told if core is None else core.autoscale or self._told
 
     @property
     def processes(self) -> int:
         """How many slots there are."""
-        count: int = self.worker.pool.num_processes
+        count: int = self.pool.num_processes
         return count
 
     @property

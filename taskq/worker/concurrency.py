@@ -253,12 +253,14 @@ class ThreadTaskPool(BasePool):
 class ProcessTaskPool(BasePool):
     """``celery.concurrency.prefork.TaskPool``: functions run in processes."""
 
+    Pool = ProcessPoolExecutor
+    BlockingPool = ProcessPoolExecutor
     signal_safe = False
 
     def on_start(self) -> None:
         """Make the processes as they are needed."""
         hostname = self.options.get("hostname") or ""
-        self._pool = ProcessPoolExecutor(
+        self._pool = self.Pool(
             self.limit,
             mp_context=get_context("fork"),
             initializer=process_initializer,

@@ -8,13 +8,14 @@ and strategies (``diverting.py``), what a worker does (``runtime``, ``core``).
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
 from taskq.app.app import App
 from taskq.app.control.commands.inspecting import stats
 from taskq.app.control.commands.pool import pool_restart
+from taskq.core.cluster import News
 from taskq.core.inputs import Stop
 from taskq.core.worker import WorkerCore
 from taskq.current import app_or_default
@@ -199,6 +200,15 @@ class WorkController(Worker):
         """Say which queues a worker that is not made yet takes from."""
         self.app.router.queues.select(include)
         self.app.router.queues.deselect(exclude)
+
+    def should_use_eventloop(self) -> bool:
+        """Say whether the loop is kombu's; it never is."""
+        return False
+
+    def hear_of_others(self, listener: Callable[[News], object]) -> Any:
+        """Let something hear which workers come and go; returns those that are there, or None."""
+        liaison = None if self._drive is None else self._drive.liaison
+        return None if liaison is None else liaison.tell_of_others(listener)
 
     def nudge(self) -> None:
         """Let the loop look around."""

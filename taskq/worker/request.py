@@ -272,6 +272,12 @@ class Request:
         if self.worker_pid is not None and self.time_start is not None:
             pool.terminate_job(self.worker_pid, signal)
 
+    def cancel(self, pool: Any, signal: Any = None, emit_retry: bool = True) -> None:
+        """End its process; under late acks it is run again, and monitors are told so."""
+        self.terminate(pool, signal)
+        if emit_retry and self.task.acks_late:
+            self.send_event("task-retried", exception="cancelled", traceback="")
+
     def send_event(self, type: str, **fields: Any) -> None:  # noqa: A002 - Celery's name
         """Tell monitors, where they want to be told."""
         if self.eventer is not None and self.eventer.enabled and self.task.send_events:

@@ -20,11 +20,13 @@ from taskq.app.received import Consumer, Request
 from taskq.core.inputs import Revoked, Stop
 from taskq.errors import WorkerShutdown, WorkerTerminate
 from taskq.ports import Revocation
+from taskq.runtime.statefile import Kept, StateFile
 
 __all__ = [
     "REVOKES_MAX",
     "REVOKE_EXPIRES",
     "SOFTWARE_INFO",
+    "Persistent",
     "active_requests",
     "maybe_shutdown",
     "merge_revoked",
@@ -187,6 +189,50 @@ def reset_state() -> None:
     """Forget what strategies have said."""
     for seen in (active_requests, reserved_requests, scheduled_requests):
         seen.own.clear()
+
+
+class Persistent:
+    """What outlives a worker: revocations and the logical clock, in the file of ``--statedb``.
+
+    A worker with such a file does this by itself; here it is for programs that keep one of theirs.
+    """
+
+    storage: Any = StateFile
+
+    def __init__(self, state: Any, filename: str, clock: Any = None) -> None:
+        self.state, self.filename, self.clock = state, filename, clock
+        self._file: Any = None
+        self.merge()
+
+    def open(self) -> Any:
+        """Return the file."""
+        return self.storage(self.filename)
+
+    @property
+    def db(self) -> Any:
+        """The file, open."""
+        if self._file is None:
+            self._file = self.open()
+        return self._file
+
+    def merge(self) -> None:
+        """Take over what the file says."""
+        kept = self.db.load()
+        if self.clock is not None:
+            self.clock.adjust(kept.clock)
+        if kept.revocations:
+            self.state.revoked.update(one.task_id for one in kept.revocations if one.task_id)
+
+    def sync(self) -> None:
+        """Write what is known now."""
+        known = tuple(each for controller in _here() for each in controller.core.revocations)
+        self.db.save(Kept(known, 0 if self.clock is None else int(self.clock.value)))
+
+    save = sync
+
+    def close(self) -> None:
+        """Forget the file."""
+        self._file = None
 
 
 # -- steering ------------------------------------------------------------------------------------

@@ -67,6 +67,7 @@ class Gossip:
         self._settled_at_s: float | None = None
         self.cluster = Cluster(presence.hostname)
         self._elections = Elections()
+        self.listeners: list[Callable[[News], object]] = []  # who wants to hear who comes and goes
         self._told_size = 1
         self._namesakes: set[int] = set()
         self._handlers: Mapping[str, Callable[[Event, Reading], None]] = {
@@ -154,6 +155,8 @@ class Gossip:
     def _tell(self, news: Sequence[News]) -> None:
         for each in news:
             logger.log(_LEVELS[each.change], _LINES[each.change], each.hostname)
+            for listener in self.listeners:
+                listener(each)
 
     # -- elections -----------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from taskq.app.control.messages import command_queue
 from taskq.app.control.revoking import remembered
 from taskq.app.control.state import State
 from taskq.app.events import EventSender
-from taskq.core.cluster import Cluster
+from taskq.core.cluster import Cluster, News
 from taskq.core.inputs import ClusterSized, Input, Revoked
 from taskq.core.worker import WorkerCore
 from taskq.ports import Inbox, Intake, Message, Pool
@@ -93,6 +93,11 @@ class Liaison:
         if self.presence.mingle:
             self._mingle.begin(revoked_ids(self.state), now_s)
             self._look_ahead(now_s)
+
+    def tell_of_others(self, listener: Callable[[News], object]) -> Cluster:
+        """Let something hear who comes and goes; returns who is there."""
+        self._gossip.listeners.append(listener)
+        return self._gossip.cluster
 
     def turn(self, now_s: float, readable: Collection[int] | None = None) -> bool:
         """Hear what there is, and act on it; says whether anything came.

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final
+
+from kombu.utils.limits import TokenBucket
 
 from taskq.app.control.commands.queues import add_consumer, cancel_consumer
 from taskq.app.log import get_logger
 from taskq.core.inputs import RateLimited
+from taskq.core.rates import parse_rate
 from taskq.errors import OperationalError
 from taskq.protocol.saferepr import safe_repr
 from taskq.worker.blueprint import Blueprint as Steps
@@ -29,6 +33,22 @@ def dump_body(m: Any, body: Any) -> str:
     return f"{shown} ({len(m.body)}b)"
 
 
+class Buckets(Mapping[str, Any]):
+    """The rate limits of all tasks, as token buckets of kombu's; the core keeps its own."""
+
+    def __init__(self, consumer: Consumer) -> None:
+        self._consumer = consumer
+
+    def __getitem__(self, name: str) -> Any:
+        return self._consumer.bucket_for_task(self._consumer.app.tasks[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._consumer.app.tasks)
+
+    def __len__(self) -> int:
+        return len(self._consumer.app.tasks)
+
+
 class Consumer:
     """``worker.consumer``, and what steps of the consumer are given.
 
@@ -48,6 +68,8 @@ class Consumer:
         self.steps: list[Any] = []
         self.connection: Any = None
         self.restart_count = 0
+        self.qos_global = False
+        self.task_buckets = Buckets(self)  # name -> how often a task may start
         self.hub: Any = None  # the loop is the worker's own
         self.gossip: Any = None  # once its step is made
         self.amqheartbeat = self.app.conf.broker_heartbeat
@@ -171,6 +193,11 @@ class Consumer:
     def apply_eta_task(self, task: Any) -> None:
         """Let the worker go on with a request whose time has come."""
         self.on_task_request(task)
+
+    def bucket_for_task(self, type: Any) -> Any:  # noqa: A002 - Celery's name
+        """Return a token bucket at the rate of a task; None: it has no limit."""
+        rate = parse_rate(getattr(self.app.tasks.get(type.name), "rate_limit", None))
+        return TokenBucket(rate, capacity=1) if rate else None
 
     def reset_rate_limits(self) -> None:
         """Let rate limits be those of the tasks again."""
