@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Final, Self, TypeVar
 
 from taskq.canvas.depth import check_depth
 from taskq.canvas.parts import Item, listed
@@ -15,9 +15,22 @@ from taskq.canvas.signature import Signature
 from taskq.canvas.stamping import StampingVisitor, merged_stamps, with_stamps
 from taskq.canvas.steps import Unfolded, carry_out, is_chunks
 
-__all__ = ["Composite", "Row", "add_links", "gathered", "is_many", "leaves", "link_results", "take"]
+__all__ = [
+    "Composite",
+    "Row",
+    "add_links",
+    "gathered",
+    "is_gathered",
+    "is_many",
+    "leaves",
+    "link_results",
+    "take",
+]
 
 R = TypeVar("R")
+
+# Hands on what it is given.
+GATHERS: Final = "celery.accumulate"
 
 
 class Composite(Signature[R]):
@@ -133,8 +146,13 @@ def is_many(sig: Any) -> bool:
 
 def gathered(sig: Any) -> Any:
     """Let a task follow that hands on the list of many results, so that it is one."""
-    accumulate = Signature("celery.accumulate", kwargs={"index": 0}, app=sig._app)  # noqa: SLF001 - the same class
+    accumulate = Signature(GATHERS, kwargs={"index": 0}, app=sig._app)  # noqa: SLF001 - the same class
     return sig | accumulate
+
+
+def is_gathered(chord: Any) -> bool:
+    """Whether a chord is there only to make one result of many."""
+    return chord.body is not None and chord.body.task == GATHERS
 
 
 def take(options: dict[str, Any], *names: str) -> dict[str, Any]:

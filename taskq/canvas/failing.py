@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from taskq.canvas.composite import is_gathered
 from taskq.canvas.joining import pieces
 from taskq.canvas.parts import listed
 
@@ -32,9 +33,20 @@ def _first(sig: Any) -> Iterator[Any]:
             yield from _first(step)
     elif kind == "chord" and sig.body is not None:
         yield from _first(sig.body)
+        if is_gathered(sig):
+            # As a body it was a group: errbacks were given to its members.
+            for member in _members(sig):
+                yield from _first(member)
     elif kind in ("group", "chord"):
-        # A header is a group, or no more than the list of its members.
-        for member in getattr(sig.tasks, "tasks", sig.tasks):
+        for member in _members(sig):
             yield from _first(member)
     else:
         yield sig
+
+
+def _members(sig: Any) -> Iterable[Any]:
+    """Return the members of a group or of a header, which may be no more than their list."""
+    found: Iterable[Any] = (
+        getattr(sig.tasks, "tasks", sig.tasks) if sig.subtask_type == "chord" else sig.tasks
+    )
+    return found

@@ -11,7 +11,7 @@ from tests.sim.canvas.interpreter import seen
 URL = os.environ["DRAWN_REDIS"]
 NOTES = redis.Redis.from_url(URL, decode_responses=True)
 
-app = TaskQ("drawn", broker=URL, backend=URL)
+app = TaskQ("drawn", broker=os.environ["DRAWN_BROKER"], backend=URL)
 app.conf.update(broker_connection_retry_on_startup=True, task_acks_late=True)
 
 

@@ -1,4 +1,4 @@
-"""Drawn canvases on a real Redis, with a real worker and its processes."""
+"""Drawn canvases with a real worker and its processes, on a real Redis and a real RabbitMQ."""
 
 from __future__ import annotations
 
@@ -22,13 +22,24 @@ from tests.sim.canvas.running import of_results
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
-EXAMPLES = 200
+EXAMPLES = {"redis": 200, "rabbitmq": 60}
 LIMIT_S = 120.0
 
 
+@pytest.fixture(params=EXAMPLES)
+def broker(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture
-def env(redis_server_of_its_own: PrivateServer) -> dict[str, str]:
-    return {"DRAWN_REDIS": redis_server_of_its_own.url, "PYTHONPATH": str(ROOT)}
+def env(
+    broker: str, redis_server_of_its_own: PrivateServer, request: pytest.FixtureRequest
+) -> dict[str, str]:
+    """Results are in Redis; the broker is that Redis, or a RabbitMQ."""
+    store = redis_server_of_its_own.url
+    other = "rabbitmq_server_of_its_own"
+    url = store if broker == "redis" else request.getfixturevalue(other).url
+    return {"DRAWN_REDIS": store, "DRAWN_BROKER": url, "PYTHONPATH": str(ROOT)}
 
 
 @pytest.fixture
@@ -60,11 +71,11 @@ def drawn(many: int) -> list[Canvas]:
 
 
 def test_drawn_canvases_come_to_what_the_interpreter_says(
-    env: dict[str, str], program: Any, tmp_path: Path
+    env: dict[str, str], program: Any, broker: str, tmp_path: Path
 ) -> None:
     """All are sent first; results, bodies, callbacks, errbacks and the end of all queues."""
     sent: list[tuple[Canvas, Any, Report]] = []
-    for canvas in drawn(EXAMPLES):
+    for canvas in drawn(EXAMPLES[broker]):
         result = build(canvas, program.tasks, ids="").apply_async()
         sent.append((canvas, result, interpret(canvas)))
     expected: Counter[str] = Counter()

@@ -279,8 +279,12 @@ class _Run:
                 if not rest:
                     return self.doom(first, own_id, told)
                 if isinstance(first, Group):
-                    # The header of another chord: that one has failed, not the members.
-                    self.dead(first, CHORD_ERROR, None)
+                    # The header of another chord: that one has failed, not the members.  But
+                    # where it is there to make one result of many, they were the body.
+                    if isinstance(rest[0], Leaf) and rest[0].tag == ACCUMULATE.tag:
+                        self.doom(first, None, told)
+                    else:
+                        self.dead(first, CHORD_ERROR, None)
                     return self.doom(Chain(steps=tuple(rest)), own_id, told)
                 self.doom(first, None, told)
                 return self.dead(Chain(steps=tuple(rest)), CHORD_ERROR, own_id)

@@ -15,7 +15,7 @@ def test_each_test_that_is_named_exists() -> None:
     missing: list[str] = []
     for line in PAGE.splitlines():
         file = None
-        for named in re.findall(r"`(test_\w+\.py)?(?:::)?(\.\.\.\w+|test_\w+)?`", line):
+        for named in re.findall(r"`((?:\w+/)?test_\w+\.py)?(?:::)?(\.\.\.\w+|test_\w+)?`", line):
             file = named[0] or file
             if named[0] and not (SIM / named[0]).exists():
                 missing.append(named[0])
