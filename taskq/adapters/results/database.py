@@ -54,7 +54,6 @@ class DatabaseStore(AskedStore):
         short_lived: bool = False,
         names: Mapping[str, str] | None = None,
         schemas: Mapping[str, str] | None = None,
-        create_at_once: bool = False,
         expires_s: float | None = None,
     ) -> None:
         try:
@@ -72,8 +71,6 @@ class DatabaseStore(AskedStore):
         self._lock = threading.Lock()
         self._engine: Engine | None = None
         self._pid, self._ready = os.getpid(), False
-        if create_at_once:
-            self._call(lambda _connection: None, READING)
 
     @property
     def name(self) -> str:
