@@ -76,6 +76,13 @@ def autodoc_skip_member_handler(
     return False if skip and isinstance(obj, Task) and body_of(obj).__doc__ else None
 
 
+def _let_documenters_of_extensions_speak(app: Any, config: Any) -> None:
+    """From Sphinx 9 on ``automodule`` asks documenters of extensions only if this is said."""
+    del app
+    if hasattr(config, "autodoc_use_legacy_class_based"):
+        config.autodoc_use_legacy_class_based = True
+
+
 def setup(app: Any) -> dict[str, Any]:
     """Tell Sphinx."""
     app.setup_extension("sphinx.ext.autodoc")
@@ -83,4 +90,5 @@ def setup(app: Any) -> dict[str, Any]:
     app.add_directive_to_domain("py", "task", TaskDirective)
     app.add_config_value("celery_task_prefix", "(task)", True)
     app.connect("autodoc-skip-member", autodoc_skip_member_handler)
+    app.connect("config-inited", _let_documenters_of_extensions_speak, priority=100)
     return {"parallel_read_safe": True}

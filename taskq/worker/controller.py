@@ -239,6 +239,7 @@ class WorkController(Worker):
         if not self._ready:
             self._ready = True
             self.on_consumer_ready(self.consumer)
+            self.consumer.on_ready()
 
     def when_disconnected(self) -> None:
         """Stop them."""

@@ -189,6 +189,7 @@ class Moments:
         controller, consumer = self._controller, self._controller.consumer
         self.worker.close(controller)
         self.worker.state = self.consumer.state = CLOSE
+        consumer.on_close()
         self.consumer.close(consumer)
         if self._consumption is not None:
             self._consumption.stop()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Final
 
 from kombu.utils.limits import TokenBucket
@@ -229,6 +229,36 @@ class Consumer:
         """Call something in the thread of the loop, soon; may be called from anywhere."""
         self.timer.call_after(0.0, p, args, kwargs)
         return p
+
+    call_soon_ack = call_soon
+
+    def create_task_handler(self) -> Callable[[Any], None]:
+        """Return what handles a message as the strategy of its task does."""
+        diversion = self.controller.diversion
+        if diversion is None:
+            raise RuntimeError("no task of this worker has a Strategy or a Request of its own")
+
+        def handle(message: Any) -> None:
+            handler = diversion.handler(str(message.headers["task"]))
+            ack, reject = message.ack_log_error, message.reject_log_error
+            handler(message, None, ack, reject, self.on_task_message)
+
+        return handle
+
+    def cancel_active_requests(self) -> None:
+        """End what runs and is not acknowledged: it is run again, here or elsewhere."""
+        for view in self.controller.core.views():
+            if view.stage == "active" and not view.acknowledged and view.pid is not None:
+                self.pool.terminate_job(view.pid)
+
+    def on_ready(self) -> None:
+        """Hear that it takes messages, for the first time; calls ``init_callback``."""
+        if self.init_callback is not None:
+            self.init_callback(self)
+
+    def on_close(self) -> None:
+        """Hear that the worker is about to stop: calls that were to be made later are not."""
+        self.timer.clear()
 
     def start(self) -> None:
         """The worker starts it."""
