@@ -22,7 +22,7 @@ from taskq_testing.servers import PrivateServer
 from tests.real.programs import load
 
 HERE = Path(__file__).parent
-MEMBERS, PATIENCE_S = 3, 120.0
+MEMBERS, PATIENCE_S = 3, 300.0
 # On one Redis the body is sent as the chord ends; elsewhere these are two steps.
 EDGES = {"redis": ("counted", "ended"), "rabbitmq": ("counted", "sent", "ended")}
 ROUNDS = {"redis": 200, "rabbitmq": 90}
