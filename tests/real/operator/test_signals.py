@@ -161,7 +161,7 @@ def test_a_worker_tells_each_signal(url: str, client: Any, tmp_path: Path) -> No
     assert seen.of("celeryd_after_setup")[0]["sender"] == "w1@here"
     assert seen.of("worker_shutting_down")[0]["sender"] == "w1@here"
     assert seen.of("worker_process_init")[0]["sender"] == "w1@here"
-    assert seen.of("worker_ready")[0]["sender"] == "Worker"
+    assert seen.of("worker_ready")[0]["sender"] == "WorkController"
     assert seen.of("task_success")[0]["sender"] == "heard.works"
     # What it says.
     assert seen.of("task_revoked", expired=True, terminated=False)
