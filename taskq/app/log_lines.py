@@ -27,6 +27,10 @@ LINES: Final[Mapping[str, str]] = MappingProxyType(
         "task failed": "Task %(name)s[%(id)s] failed after %(runtime_s)s s: %(summary)s",
         "task retried": "Task %(name)s[%(id)s] will be tried again: %(summary)s",
         "task ignored": "Task %(name)s[%(id)s] ended, and asked to be ignored",
+        "task repeated": (
+            "Task %(name)s[%(id)s] was delivered again, and has succeeded before; it was not run"
+            " again: %(summary)s"
+        ),
         "task replaced": "Task %(name)s[%(id)s] gave its place to another: %(summary)s",
         "task rejected": "Task %(name)s[%(id)s] rejected its message: %(summary)s",
         "task requeued": "Task %(name)s[%(id)s] gave its message back to the queue: %(summary)s",

@@ -26,6 +26,7 @@ from taskq.app.concluding import Concluding
 from taskq.app.context import Context
 from taskq.app.incoming import Incoming, decode, request_of
 from taskq.app.received import Consumer, Request
+from taskq.app.repeated import ending_before
 from taskq.app.run_task import Outcome, TaskPlan
 from taskq.core.traits import TaskTraits
 from taskq.errors import EncodeError, NotRegistered, Retry, TaskqError
@@ -33,6 +34,7 @@ from taskq.ports import (
     CancelsCoroutines,
     ChordEnding,
     ChordFull,
+    ChordGrowth,
     ChordPart,
     Ending,
     EndingKind,
@@ -49,6 +51,8 @@ __all__ = ["Work"]
 logger: Final = logging.getLogger("taskq.app.trace")
 
 _SUMMARY_LIMIT: Final = 1024
+# How a body ends that has done what it was to do, or will.
+_GOES_ON: Final = frozenset({EndingKind.SUCCEEDED, EndingKind.RETRIED, EndingKind.REPLACED})
 
 
 class _Loop:
@@ -152,7 +156,8 @@ class Work:
         plan = self._plan(incoming.headers["task"])
         if plan is None:
             return self.conclude(job, EndingKind.UNKNOWN, incoming.headers["task"], {})
-        return incoming, plan, request_of(job, incoming, self.node)
+        before = ending_before(self.app, job, incoming, plan.task)
+        return before or (incoming, plan, request_of(job, incoming, self.node))
 
     def _plan(self, name: str) -> TaskPlan | None:
         plan = self._plans.get(name)
@@ -194,6 +199,7 @@ class Work:
             # The result, or what it is sent on to, cannot be encoded: then the task has failed.
             outcome = Outcome.of_error(error)
             follow_ups, result, part = self._consequences(job, incoming, plan, request, outcome)
+        added, growth = self._added_members(request, outcome)
         run_task.tell(plan, request, incoming.args, incoming.kwargs, outcome, runtime_s)
         task = plan.task
         return Ending(
@@ -201,12 +207,28 @@ class Work:
             kind=outcome.kind,
             runtime_s=runtime_s,
             result=result,
-            follow_ups=follow_ups,
+            follow_ups=(*added, *follow_ups),
             chord=part,
             summary=_summary(outcome, task.resultrepr_maxsize),
             traceback=outcome.traceback or "",
             expected=outcome.kind is EndingKind.FAILED and isinstance(outcome.value, task.throws),
+            growth=growth,
         )
+
+    def _added_members(
+        self, request: Context, outcome: Outcome
+    ) -> tuple[tuple[Outgoing, ...], ChordGrowth | None]:
+        """Return what the body has added to its chord; of one that did not succeed nothing.
+
+        They go out with its ending: killed before that, it comes again and adds them again.
+        """
+        added = request.added_to_chord
+        if not added or outcome.kind not in _GOES_ON:
+            return (), None
+        assert request.group is not None, "it belongs to a chord"
+        mark = f"+{request.id}:{request.group_index}:{request.retries}"
+        messages = [each for sig in added for each in follow.of_signature(self.app, sig)]
+        return tuple(messages), ChordGrowth(request.group, mark, len(added))
 
     def _consequences(
         self, job: Job, incoming: Incoming, plan: TaskPlan, request: Context, outcome: Outcome

@@ -56,6 +56,8 @@ OUTCOMES: Final[Mapping[EndingKind, Outcome]] = MappingProxyType(
         EndingKind.FAILED: Outcome(_after_failure, "task failed", Level.ERROR, "task-failed"),
         EndingKind.RETRIED: Outcome(_acknowledge, "task retried", Level.INFO, "task-retried"),
         EndingKind.IGNORED: Outcome(_acknowledge, "task ignored", Level.INFO),
+        # For monitors it has succeeded; who ran it may have had no time to tell them.
+        EndingKind.REPEATED: Outcome(_acknowledge, "task repeated", Level.INFO, "task-succeeded"),
         EndingKind.REPLACED: Outcome(_acknowledge, "task replaced", Level.INFO),
         EndingKind.REJECTED: Outcome(_reject, "task rejected", Level.WARNING, "task-rejected"),
         EndingKind.REQUEUED: Outcome(_requeue, "task requeued", Level.WARNING, "task-rejected"),

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from taskq.ports.messages import Outgoing
-from taskq.ports.results import ChordPart, ResultRecord
+from taskq.ports.results import ChordGrowth, ChordPart, ResultRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ class EndingKind(Enum):
     IGNORED = "ignored"
     REJECTED = "rejected"
     REQUEUED = "requeued"  # Reject(requeue=True)
+    REPEATED = "repeated"  # its result is there already, so its body is not run again
     REPLACED = "replaced"  # another message of the same id takes its place
     TIMED_OUT = "timed out"  # the hard limit
     REVOKED = "revoked"  # by command, or expired
@@ -57,6 +58,7 @@ class Ending:
     summary: str = ""  # the result's or the exception's repr, bounded
     traceback: str = ""
     expected: bool = False  # a failure that the task declares in ``throws``
+    growth: ChordGrowth | None = None  # of its chord, by members that are among the follow-ups
 
 
 @dataclass(frozen=True, slots=True)

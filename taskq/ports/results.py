@@ -67,6 +67,15 @@ class ChordProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class ChordGrowth:
+    """A chord is to wait for more members.  It grows once for each mark."""
+
+    group_id: str
+    mark: str
+    by: int
+
+
+@dataclass(frozen=True, slots=True)
 class ChordEnding:
     """What ends a chord: made from what all members came to, before the last of them is counted.
 
@@ -93,8 +102,9 @@ class ChordFull:
 class Completion:
     """What one ended delivery asks of the outside, in the order in which it takes effect.
 
-    Follow-ups are published, then the result is stored, then the chord's part is counted, then
-    the delivery is settled.  What a broker and a store can do as one atomic step, they do as one.
+    The chord grows, follow-ups are published (among them the members it grew by), then the result
+    is stored, then the chord's part is counted, then the delivery is settled.  What a broker and a
+    store can do as one atomic step, they do as one.
 
     ``endings`` belong to the chords that the part completes: the first to its own chord, each
     other to the chord in which the one before it has a part.  One that is not needed after all
@@ -106,6 +116,12 @@ class Completion:
     settlement: Settlement | None = None
     chord: ChordPart | None = None
     endings: tuple[ChordEnding, ...] = ()
+    growth: ChordGrowth | None = None
+
+    @property
+    def uses_store(self) -> bool:
+        """Whether anything of it is the store's."""
+        return not (self.result is None and self.chord is None and self.growth is None)
 
     @property
     def goes_on(self) -> bool:
@@ -210,8 +226,11 @@ class ResultStore(Protocol):
 class GrowsChords(Protocol):
     """A result store that can also add members to a chord that is open."""
 
-    def grow_chord(self, group_id: str, by: int) -> int:
-        """Expect more members; returns how many there are then."""
+    def grow_chord(self, group_id: str, by: int, mark: str = "") -> int:
+        """Expect more members; returns how many there are then, 0 where no chord is open.
+
+        What is asked for again under the same mark has been done.
+        """
 
 
 @runtime_checkable
@@ -233,6 +252,15 @@ class AsksForChords(Protocol):
     @property
     def asks_for_chords(self) -> bool:
         """Whether that is how chords end here."""
+
+
+@runtime_checkable
+class KeepsNothing(Protocol):
+    """A result store that cannot be asked later: a result goes to who waits for it, or nowhere."""
+
+    @property
+    def keeps_nothing(self) -> bool:
+        """Whether that is so."""
 
 
 @runtime_checkable

@@ -68,6 +68,8 @@ class CountsNoChords(ABC):
 class KeepsNoGroups(CountsNoChords):
     """The half of ``ports.ResultStore`` that is about groups and chords, refused."""
 
+    keeps_nothing = True
+
     @property
     def key_prefix(self) -> str:
         """There are no keys."""
