@@ -50,10 +50,10 @@ class Committing:
         ending, settlement = finish.ending, finish.settlement
         chord = ending.chord
         if chord is None or not self._store.counts_chords:
-            return Completion(ending.follow_ups, ending.result, settlement)
+            return Completion(ending.follow_ups, ending.result, settlement, growth=ending.growth)
         if settlement is not None and settlement.verdict is Verdict.REQUEUE:
             return Completion(settlement=settlement)  # its end is told elsewhere
-        return Completion(ending.follow_ups, ending.result, settlement, chord)
+        return Completion(ending.follow_ups, ending.result, settlement, chord, growth=ending.growth)
 
     def _end_chords(
         self,

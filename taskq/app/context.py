@@ -80,6 +80,7 @@ class Context:
     properties: Mapping[str, Any] | None = None
     stamped_headers: list[str] | None = None
     stamps: Mapping[str, Any] | None = None
+    added_to_chord: list[Any] | None = None  # by the body, to be sent when it has ended
     utc: bool | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -6,7 +6,8 @@ from it (``eager`` runs it then); ``Replaced`` carries it there.
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from hashlib import blake2b
+from typing import Any, Final, NoReturn
 
 from taskq.app.follow import of_signature
 from taskq.canvas.composite import gathered, is_many
@@ -15,6 +16,14 @@ from taskq.errors import Ignore, ImproperlyConfigured
 from taskq.ports import ChordPart, GrowsChords, Outgoing, ResultRecord
 
 __all__ = ["Replaced", "add_to_chord", "replace", "send_replacement"]
+
+
+# Where members of a header stand, at most; what they add stands behind.
+_HEADER_BITS: Final = 20
+_RETRIES_BITS: Final = 8
+_ADDED_BITS: Final = 12
+# Whole numbers that a sorted set of Redis keeps apart.
+_EXACT_BITS: Final = 53
 
 
 class Replaced(Ignore):
@@ -104,12 +113,36 @@ def add_to_chord(task: Any, sig: Any, lazy: bool = False) -> Any:
             f"add_to_chord: the result store {store.name} cannot add members to a chord that runs"
         )
     sig = maybe_signature(sig, app=app).clone()
-    # Counted before it is sent: the chord must not end without it.
-    size = store.grow_chord(request.group, 1)
-    result = sig.freeze(
-        group_id=request.group,
-        chord=request.chord,
-        root_id=request.root_id,
-        group_index=size - 1,
-    )
-    return result if lazy else sig.apply_async()
+    if is_many(sig):
+        sig = gathered(sig)  # one result stands for all
+    added = request.added_to_chord or []
+    place = {
+        "group_id": request.group,
+        "chord": request.chord,
+        "root_id": request.root_id,
+        "group_index": index_of_added(request.group_index or 0, request.retries, len(added)),
+    }
+    if lazy or request.is_eager:
+        # The caller sends it.  Counted before that: the chord must not end without it.
+        mark = f"+{request.id}:{place['group_index']}"
+        store.grow_chord(request.group, 1, mark)
+        result = sig.freeze(**place)
+        return result if lazy else sig.apply_async()
+    result = sig.freeze(parent_id=request.id, **place)
+    request.added_to_chord = [*added, sig]
+    return result
+
+
+def index_of_added(own: int, retries: int, number: int) -> int:
+    """Say where a member stands that another one has added.
+
+    Behind all that were there, in the order of those who added it; and at the same place when the
+    same body is run again, so that it is counted once.
+    """
+    parts = ((own, _HEADER_BITS), (retries, _RETRIES_BITS), (number, _ADDED_BITS))
+    if any(value >= 1 << bits for value, bits in parts):
+        # Added by one that was added: no order, but a place of its own.
+        digest = blake2b(f"{own}:{retries}:{number}".encode(), digest_size=8).digest()
+        half = 1 << (_EXACT_BITS - 1)
+        return half + int.from_bytes(digest) % half
+    return (((own + 1) << _RETRIES_BITS | retries) << _ADDED_BITS) | number

@@ -18,7 +18,7 @@ from taskq.ports.broker import (
     KeepsRevocations,
     TypesEvents,
 )
-from taskq.ports.chords import end_chords, weigh_chords
+from taskq.ports.chords import end_chords, grow_chords, weigh_chords
 from taskq.ports.codec import Codec, Encoded, Ports
 from taskq.ports.messages import (
     DEFAULT_PUBLISH,
@@ -55,6 +55,7 @@ from taskq.ports.results import (
     AsksForChords,
     ChordEnding,
     ChordFull,
+    ChordGrowth,
     ChordPart,
     ChordProgress,
     Completion,
@@ -75,6 +76,7 @@ __all__ = [
     "CancelsCoroutines",
     "ChordEnding",
     "ChordFull",
+    "ChordGrowth",
     "ChordPart",
     "ChordProgress",
     "Clock",
@@ -84,8 +86,8 @@ __all__ = [
     "Delivery",
     "Encoded",
     "Ending",
-    "EndsChords",
     "EndingKind",
+    "EndsChords",
     "ExchangeSpec",
     "GrowsChords",
     "Guard",
@@ -123,5 +125,6 @@ __all__ = [
     "TypesEvents",
     "Verdict",
     "end_chords",
+    "grow_chords",
     "weigh_chords",
 ]

@@ -8,12 +8,28 @@ a chord's end may be done twice, under the same ids; once it is noted in the sto
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from taskq.ports.messages import Outgoing
-from taskq.ports.results import ChordEnding, ChordFull, ChordPart, Completion, ResultStore
+from taskq.ports.results import (
+    ChordEnding,
+    ChordFull,
+    ChordPart,
+    Completion,
+    GrowsChords,
+    ResultStore,
+)
 
-__all__ = ["end_chords", "weigh_chords"]
+__all__ = ["end_chords", "grow_chords", "weigh_chords"]
+
+
+def grow_chords(completions: Iterable[Completion], store: ResultStore) -> None:
+    """Let chords wait for the members that these completions send; before they are sent."""
+    for completion in completions:
+        growth = completion.growth
+        if growth is not None and not completion.goes_on:
+            assert isinstance(store, GrowsChords), "asked for when the member was added"
+            store.grow_chord(growth.group_id, growth.by, growth.mark)
 
 
 def weigh_chords(

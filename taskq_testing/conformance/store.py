@@ -19,6 +19,7 @@ import pytest
 from taskq.ports import (
     ChordPart,
     Clock,
+    GrowsChords,
     KeepsRests,
     ResultRecord,
     ResultStore,
@@ -415,6 +416,22 @@ class StoreSuite:
         bench.clock.sleep(EXPIRED_S)
         assert (renewed, store.load_rest(kept, 1, 60.0)) == (b"a", b"b")
         assert store.load_rest(gone, 0, 60.0) is None
+
+    def test_a_chord_grows_once_for_each_mark(self, bench: StoreBench) -> None:
+        """Without a mark each time; what is not open, or has ended, does not grow."""
+        store, group_id = bench.writer, bench.rig.unique("c")
+        if not (bench.traits.chords and isinstance(store, GrowsChords)):
+            return
+        assert store.grow_chord(group_id, 1, "m") == 0
+        store.open_chord(group_id, 2, 3600.0)
+
+        assert [store.grow_chord(group_id, 1, mark) for mark in ("a", "b", "a")] == [3, 4, 4]
+        assert [store.grow_chord(group_id, 2) for _ in range(2)] == [6, 8]
+        counted = store.count_chord(ChordPart(group_id, 0, "t0", b"0", 3600.0))
+        assert (counted.done, counted.size) == (1, 8)
+        assert store.close_chord(group_id, "t0:0")
+        store.end_chord(group_id)
+        assert store.grow_chord(group_id, 1, "c") == 0
 
     def _complete_chord(self, bench: StoreBench) -> str:
         """Count a chord of two to its end; both members may think that they were the last."""

@@ -48,6 +48,7 @@ class Chord:
     ended: bool = False
     body: bytes | None = None
     until_s: float | None = None
+    grown: set[str] = field(default_factory=set)  # the marks of what was added to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +286,10 @@ class StoreEnd:
         chord = self._model.chords.get(group_id)
         if chord is None or chord.size is None or chord.ended:
             return 0
-        chord.size += by
+        if not mark or mark not in chord.grown:
+            chord.size += by
+            chord.grown.add(mark)
+            self._hands.say("chord.grow", group=group_id, by=by, size=chord.size, mark=mark)
         return chord.size
 
     def count_chord(self, part: ChordPart) -> ChordProgress:

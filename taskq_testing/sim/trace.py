@@ -36,6 +36,7 @@ EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "result.store": "a result was written",
         "result.refuse": "a result was not written over a more final one",
         "chord.count": "a member of a chord's header was counted",
+        "chord.grow": "a chord waits for members that a member added",
         "chord.close": "somebody got the right to send a chord's body",
         "chord.end": "a chord's body was sent, or it failed: nobody gets the right any more",
         "rest.keep": "the far steps of a chain were put into the result store",

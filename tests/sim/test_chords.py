@@ -418,3 +418,82 @@ def test_a_chord_can_be_sent_again_under_its_name(
 
     assert (first.result, second.result) == (6, 6)
     assert len(tasks.sent(world, "total")) == 2
+
+
+# -- members that are added by members ------------------------------------------------------------
+
+
+@BROKERS
+@pytest.mark.parametrize("first", ["returns", "retries", "is replaced"])
+def test_wherever_a_worker_dies_an_added_member_is_waited_for_once(
+    tasks: Tasks, taskq_world: Make, broker: str, first: str
+) -> None:
+    """At each step of the run; however the body ends that adds it."""
+
+    @tasks.app.task(name="adds", bind=True, max_retries=1)
+    def adds(self: Any) -> int:
+        if self.request.retries == 0:
+            self.add_to_chord(tasks.add.s(50, 50))
+            if first == "retries":
+                raise self.retry(countdown=5)
+            if first == "is replaced":
+                raise self.replace(tasks.add.s(1, 0))
+        return 1
+
+    results: list[Any] = []
+
+    def begin(seed: int) -> World:
+        world = taskq_world(tasks.app, broker=broker, seed=seed)
+        world.start_worker("w1")
+        world.start_worker("w2")
+        results.append(chord([adds.s(), tasks.add.s(1, 1)])(tasks.total.s()))
+        return world
+
+    tried = 0
+    for world, told in every_step(begin, range(2), stride=2):
+        world.kill("w1")
+        world.run_until_quiet()
+        assert (results[-1].state, results[-1].result) == ("SUCCESS", 103), told
+        if broker == "redis":
+            assert len(tasks.sent(world, "total")) == 1, told
+            assert len(tasks.sent(world, "add")) == 2 + (first == "is replaced"), told
+        assert run_checks(world) == [], told
+        tried += 1
+    assert tried > 30
+
+
+def test_a_group_is_added_as_one_member(tasks: Tasks, taskq_world: Make) -> None:
+    """Its results are one list, behind those of the header, in the order of adding."""
+
+    @tasks.app.task(name="adds", bind=True)
+    def adds(self: Any) -> int:
+        self.add_to_chord(group(tasks.add.s(1, 1), tasks.add.s(2, 2)))
+        self.add_to_chord(tasks.add.s(3, 3))
+        return 0
+
+    @tasks.app.task(name="same")
+    def same(results: list[Any]) -> list[Any]:
+        return results
+
+    world = taskq_world(tasks.app)
+    world.start_worker("w1")
+
+    assert chord([adds.s(), tasks.add.s(0, 1)])(same.s()).get() == [0, 1, [2, 4], 6]
+
+
+def test_what_a_member_adds_and_then_fails_is_not_sent(tasks: Tasks, taskq_world: Make) -> None:
+    """Its chord has failed, and says by whom."""
+
+    @tasks.app.task(name="adds", bind=True)
+    def adds(self: Any) -> int:
+        self.add_to_chord(tasks.add.s(1, 1))
+        raise ValueError("no")
+
+    world = taskq_world(tasks.app)
+    world.start_worker("w1")
+    result = chord([adds.s()])(tasks.total.s())
+    world.run_until_quiet()
+
+    assert (result.state, type(result.result)) == ("FAILURE", ChordError)
+    assert tasks.sent(world, "add") == []
+    assert run_checks(world) == []

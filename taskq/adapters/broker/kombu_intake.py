@@ -36,6 +36,7 @@ from taskq.ports import (
     Settlement,
     Verdict,
     end_chords,
+    grow_chords,
     weigh_chords,
 )
 
@@ -199,6 +200,7 @@ class KombuIntake(ABC, Generic[Handle]):
         between, it goes on with what was not done.
         """
         ours = [(at, done) for at, done in enumerate(completions) if _tag(done) not in self._lost]
+        grow_chords((done for _, done in ours), store)
         self._publish_once([done for _, done in ours])
         results = [done.result for _, done in ours if done.result and not done.goes_on]
         if results:

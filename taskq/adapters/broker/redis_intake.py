@@ -39,6 +39,7 @@ from taskq.ports import (
     ResultStore,
     Settlement,
     end_chords,
+    grow_chords,
     weigh_chords,
 )
 
@@ -168,7 +169,7 @@ class RedisIntake:
     def commit(self, completions: Sequence[Completion], store: ResultStore) -> Sequence[ChordFull]:
         """Publish, store, count, settle; one atomic step for each if the store is here too."""
         rides = isinstance(store, RedisStore) and store.address == self._pool.address
-        if rides or not any(one.result is not None or one.chord is not None for one in completions):
+        if rides or not any(one.uses_store for one in completions):
             with self._speaking() as link:
                 return self._commit_here(link, completions, store)
         return self._commit_elsewhere(completions, store)
@@ -336,6 +337,8 @@ class RedisIntake:
                 for number, one in enumerate(completions)
                 if self._settling.is_out(one.settlement)
             ]
+        grow_chords((one for _, one in ours), store)
+        with self._speaking() as link:
             self._publish_once(link, [one for _, one in ours])
         if records := [one.result for _, one in ours if one.result and not one.goes_on]:
             store.store(records)

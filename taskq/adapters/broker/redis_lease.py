@@ -206,6 +206,7 @@ class Lease:
                 pushes = (*self._routes.pushes(link, one.outgoing, one.texts), *pushes)
             tag = "" if one.tag is None else one.tag
             arguments += (one.mode, tag, len(pushes), len(one.results), len(one.levels))
+            arguments += ("",) if one.growth is None else (one.growth.mark, *one.growth[::2])
             _write(arguments, pushes, one.results)
             for level in one.levels:
                 self._write_level(link, arguments, level)

@@ -46,6 +46,14 @@ class Level:
     results: tuple[ResultWrite, ...] = ()
 
 
+class Growth(NamedTuple):
+    """A chord is to wait for more members, once for each mark."""
+
+    key: str  # of the group
+    mark: str
+    by: int
+
+
 class Missing(NamedTuple):
     """Which level of an operation has no ending, and what the members of its chord came to."""
 
@@ -64,12 +72,13 @@ class Operation:
     pushes: tuple[Push, ...] = ()
     results: tuple[ResultWrite, ...] = ()
     levels: tuple[Level, ...] = ()
+    growth: Growth | None = None
     missing: Missing | None = None  # what the server said
 
     @property
     def is_plain(self) -> bool:
         """Whether the tag is all there is."""
-        return not (self.pushes or self.results or self.outgoing or self.levels)
+        return not (self.pushes or self.results or self.outgoing or self.levels or self.growth)
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ The keys are Celery's, and mean what they mean to a Celery worker (seen from out
 members of one chord may run on workers of both kinds.  Behind the group's key stand:
 
 ``.j``  the members' results, a sorted set by index
-``.d``  who was counted: ``<task id>:<index>``
+``.d``  who was counted, ``<task id>:<index>``, and who has made it grow
 ``.s``  how many members there are
 ``.t``  how many a Celery worker has added to them; those share the index of who added them
 ``.b``  the body, written by our clients only, for a member that cannot be read itself
@@ -35,6 +35,15 @@ local function outlive(key, life_ms)
   for _, name in ipairs({'.j', '.d', '.s', '.t', '.b'}) do
     redis.call('PEXPIRE', key .. name, life_ms)
   end
+end
+
+-- More members are to come.  Only what is open grows: a size made anew here would have no end.
+local function grow(key, mark, by)
+  if redis.call('EXISTS', key .. '.s') == 0 then return 0 end
+  if mark ~= '' and redis.call('SADD', key .. '.d', mark) == 0 then
+    return redis.call('GET', key .. '.s')
+  end
+  return redis.call('INCRBY', key .. '.s', by)
 end
 
 local function count(key, mark, index, payload)
@@ -106,14 +115,9 @@ return counted(KEYS[1], tonumber(redis.call('GET', KEYS[1] .. '.t') or 0))
 """
 )
 
-# KEYS: size                           ARGV: how many more
-# Only what is open grows: a size made anew here would have no end.  Returns 0 where it is not.
-GROW_CHORD: Final = Script(
-    """
-if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-return redis.call('INCRBY', KEYS[1], ARGV[1])
-"""
-)
+# KEYS: of the group                   ARGV: mark, how many more
+# Returns how many there are then, 0 where none is open.
+GROW_CHORD: Final = Script(COUNTING + "return grow(KEYS[1], ARGV[1], ARGV[2])")
 
 # KEYS: guard, parts, done             ARGV: owner
 # The guard names who has the right to send the body, and lives as long as what was counted.

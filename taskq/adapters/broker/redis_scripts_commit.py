@@ -81,6 +81,7 @@ end
 # ARGV: token, lease in ms, most dead letters, prefixes of what is parked and of its messages,
 #   operations ...
 # An operation: mode, tag, number of pushes, number of results, number of levels of chords,
+#   mark of a growth ('': none; else followed by the key of the group and by how many),
 #   for each push: command, key, value, life of the key in ms (0: none)
 #   for each result: key, life in ms (0: none), states that it must not replace, payload
 #   the levels: see ``LEVELS``
@@ -104,7 +105,8 @@ local i, last, number, out = 6, #ARGV, 0, {registered}
 while i <= last do
   local mode, tag = ARGV[i], ARGV[i + 1]
   local pushes, results, many = tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3]), ARGV[i + 4]
-  local at = i + 5
+  local mark, at = ARGV[i + 5], i + 6
+  if mark ~= '' then at = at + 2 end
   local levels, failure, full, deep, counts = nil, nil, nil, 0, nil
   i = at + 4 * (pushes + results)
   if many ~= '0' then
@@ -113,7 +115,11 @@ while i <= last do
   end
   number = number + 1
   if mode == 'N' or redis.call('HEXISTS', KEYS[2], tag) == 1 then
-    if levels then
+    if mark ~= '' then
+      local fine, said = pcall(grow, ARGV[at - 2], mark, ARGV[at - 1])
+      if not fine then failure = words(said) end
+    end
+    if levels and not failure then
       local fine
       fine, deep, counts, full = pcall(weigh, levels)
       if not fine then failure = words(deep) end

@@ -12,6 +12,7 @@ from taskq.adapters.broker.redis_lease import Lease
 from taskq.adapters.broker.redis_letters import letter_head
 from taskq.adapters.broker.redis_loose import Loose
 from taskq.adapters.broker.redis_operations import (
+    Growth,
     Held,
     Level,
     Operation,
@@ -77,6 +78,10 @@ class Settling:
         if completion.result is not None:
             assert store is not None, "results ride only with the store at this place"
             operation.results = (store.write_of(completion.result),)
+        if completion.growth is not None:
+            assert store is not None, "chords grow only in the store at this place"
+            grown = completion.growth
+            operation.growth = Growth(store.group_key(grown.group_id), grown.mark, grown.by)
         if completion.chord is not None:
             assert store is not None, "chords are counted only in the store at this place"
             operation.levels = tuple(

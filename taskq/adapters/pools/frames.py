@@ -26,6 +26,7 @@ from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from taskq.ports import (
     DEFAULT_PUBLISH,
+    ChordGrowth,
     ChordPart,
     Ending,
     EndingKind,
@@ -211,7 +212,7 @@ def job_of(row: Row) -> Job:
 
 def ending_row(ending: Ending) -> Row:
     """Return the row that tells of an ending."""
-    result, chord = ending.result, ending.chord
+    result, chord, growth = ending.result, ending.chord, ending.growth
     return (
         ENDING,
         ending.token,
@@ -223,12 +224,13 @@ def ending_row(ending: Ending) -> Row:
         ending.summary,
         ending.traceback,
         ending.expected,
+        None if growth is None else (growth.group_id, growth.mark, growth.by),
     )
 
 
 def ending_of(row: Row) -> Ending:
     """Read a row of ``ending_row``."""
-    _, token, kind, runtime_s, result, follow_ups, chord, summary, traceback, expected = row
+    _, token, kind, runtime_s, result, follow_ups, chord, summary, traceback, expected, growth = row
     return _make_ending(
         token,
         _KINDS[kind],
@@ -239,6 +241,7 @@ def ending_of(row: Row) -> Ending:
         summary,
         traceback,
         expected,
+        None if growth is None else ChordGrowth(*growth),
     )
 
 

@@ -42,6 +42,7 @@ class Chord:
     owner: str | None = None  # who has the right to send the body
     ended: bool = False
     body: bytes | None = None
+    grown: set[str] = field(default_factory=set)  # the marks of what was added to it
 
 
 class Shelf:
@@ -194,6 +195,17 @@ class MemoryStore:
                 del self._shelf.chords[group_id]
             chord = self._chord(group_id, expires_s)
             chord.size, chord.body = size, body
+
+    def grow_chord(self, group_id: str, by: int, mark: str = "") -> int:
+        """Expect more members, once for each mark; returns how many, 0 where no chord is open."""
+        with self._shelf.lock:
+            chord = self._live(self._shelf.chords, group_id)
+            if chord is None or chord.size is None or chord.ended:
+                return 0
+            if not mark or mark not in chord.grown:
+                chord.size += by
+                chord.grown.add(mark)
+            return chord.size
 
     def count_chord(self, part: ChordPart) -> ChordProgress:
         """Keep a member's result and count it, once for each index."""

@@ -223,9 +223,13 @@ class RedisStore:
         arguments = [size, life_ms(expires_s), packed]
         self._run(OPEN_CHORD, [self._group_key + group_id], arguments)
 
-    def grow_chord(self, group_id: str, by: int) -> int:
-        """Expect more members; returns how many there are then, 0 where none is open."""
-        return int(self._run(GROW_CHORD, [self._chord_key(group_id, "s")], [by]))
+    def grow_chord(self, group_id: str, by: int, mark: str = "") -> int:
+        """Expect more members, once for each mark; returns how many, 0 where no chord is open."""
+        return int(self._run(GROW_CHORD, [self.group_key(group_id)], [mark, by]))
+
+    def group_key(self, group_id: str) -> str:
+        """Where a group's own record stands, and what belongs to its chord begins."""
+        return self._group_key + group_id
 
     def count_chord(self, part: ChordPart) -> ChordProgress:
         """Keep a member's result and count it, once for each index."""

@@ -7,6 +7,7 @@ as well, and says whether its commit is one step.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
@@ -16,9 +17,11 @@ import pytest
 from taskq.ports import (
     ChordEnding,
     ChordFull,
+    ChordGrowth,
     ChordPart,
     Completion,
     Delivery,
+    GrowsChords,
     Intake,
     Outgoing,
     QueueSpec,
@@ -251,3 +254,37 @@ class ChordsSuite(OnBench):
         assert intake.commit([endings(first, body)], bench.store) == []
         assert bench.length(following, 0) == 0
         assert len(intake.commit([added], bench.store)) == 1
+
+    def test_a_member_that_adds_one_does_not_end_its_chord(self, bench: ChordBench) -> None:
+        """The chord waits for the one that was added; committed again, it is added once."""
+        group_id, queue, following = bench.chord(1), bench.queue(), bench.queue("next")
+        if not isinstance(bench.store, GrowsChords):
+            return  # said when a body wants to add one
+        intake, taken = bench.with_members(queue, 2)
+        first, added = (
+            bench.ended(one, bench.part(group_id, index)) for index, one in enumerate(taken)
+        )
+        growth = ChordGrowth(group_id, "+m0:0:0", 1)
+        adds = replace(first, follow_ups=(bench.outgoing(following, "m1"),), growth=growth)
+
+        assert intake.commit([adds], bench.store) == []
+        assert bench.length(following, 1) == 1
+        assert bench.store.grow_chord(group_id, growth.by, growth.mark) == 2
+        [full] = intake.commit([added], bench.store)
+        assert [json.loads(one)[3] for one in full.payloads] == [0, 1]
+
+    def test_a_chord_grows_by_one_that_has_not_ended(self, bench: ChordBench) -> None:
+        """A body that is retried, or replaced, has added a member before."""
+        group_id, queue, following = bench.chord(1), bench.queue(), bench.queue("next")
+        if not isinstance(bench.store, GrowsChords):
+            return  # said when a body wants to add one
+        intake, [one] = bench.with_members(queue, 1)
+        growth = ChordGrowth(group_id, "+m0:0:0", 2)
+        messages = tuple(bench.outgoing(following, name) for name in ("m1", "m2", "m0 again"))
+
+        settled = Settlement(one.tag, Verdict.ACK)
+        assert (
+            intake.commit([Completion(messages, None, settled, growth=growth)], bench.store) == []
+        )
+        assert bench.length(following, 3) == 3
+        assert bench.store.grow_chord(group_id, 0, "look") == 3

@@ -18,6 +18,7 @@ from taskq.ports import (
     Settlement,
     Verdict,
     end_chords,
+    grow_chords,
     weigh_chords,
 )
 from taskq_testing.sim.broker.model import BrokerModel
@@ -169,8 +170,7 @@ class IntakeEnd:
         full: list[ChordFull] = []
         for number, completion in enumerate(completions):
             # A store elsewhere is no matter where nothing is stored.
-            stores = completion.result is not None or completion.chord is not None
-            whole = together or (atomic and not stores)
+            whole = together or (atomic and not completion.uses_store)
             self._hands.pause()
             self._check()
             if self._lost_its_lease(completion):
@@ -204,6 +204,7 @@ class IntakeEnd:
             self._settle(completion.settlement)
         return None
 
+        grow_chords((completion,), store)
     def _complete(
         self, number: int, completion: Completion, store: ResultStore
     ) -> ChordFull | None:
@@ -223,6 +224,7 @@ class IntakeEnd:
             return due
         end_chords(due, store, self._publish)
         if completion.settlement is not None:
+        grow_chords((completion,), store)
             self._check()
             self._settle(completion.settlement)
             self._published.pop(tag, None)

@@ -27,6 +27,7 @@ from taskq.ports import (
     Reading,
     ResultRecord,
     end_chords,
+    grow_chords,
     weigh_chords,
 )
 
@@ -117,6 +118,7 @@ class DictStore:
     stored: list[ResultRecord] = field(default_factory=list)
     groups: dict[str, bytes] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
+    marks: set[str] = field(default_factory=set)
     bodies: dict[str, bytes | None] = field(default_factory=dict)
     parts: dict[str, dict[int, bytes]] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
@@ -163,8 +165,10 @@ class DictStore:
     def chord_body(self, group_id: str) -> bytes | None:
         return self.bodies.get(group_id)
 
-    def grow_chord(self, group_id: str, by: int) -> int:
-        self.sizes[group_id] += by
+    def grow_chord(self, group_id: str, by: int, mark: str = "") -> int:
+        if mark not in self.marks:
+            self.sizes[group_id] += by
+            self.marks |= {mark} - {""}
         return self.sizes[group_id]
 
     def count_chord(self, part: ChordPart) -> ChordProgress:
@@ -246,6 +250,7 @@ def drain(app: Any, work: Any, limit: int = 100) -> list[Ending]:
         job = job_of(todo.pop(0), token=len(endings) + 1)
         ending = work(job)
         endings.append(ending)
+        grow_chords([Completion(growth=ending.growth)], app.lab_store)
         app.lab_broker.publish(ending.follow_ups)
         if ending.result is not None:
             app.lab_store.store([ending.result])
