@@ -17,6 +17,8 @@ from taskq.app.cluster import Presence
 from taskq.ports import QueueSpec
 from taskq.runtime.os_signals import callbacks
 from taskq.wiring.workers import worker_options
+from taskq_testing.asserting.workflows import WorkflowAssertions
+from taskq_testing.draining import Drained, drain
 from taskq_testing.nearest import nearest
 from taskq_testing.sim.frozen import frozen_start
 from taskq_testing.sim.node import Persistence, WorkerNode, WorkerSpec
@@ -47,7 +49,7 @@ WORKER_OPTIONS: Final = (
 DEFAULT_START: Final = "2030-01-01T00:00:00Z"
 
 
-class World(SimWorld):
+class World(WorkflowAssertions, SimWorld):
     """A broker, a result store, workers and clients in one thread, on a clock that jumps.
 
     >>> with World(app, seed=7) as world:            # doctest: +SKIP
@@ -78,6 +80,22 @@ class World(SimWorld):
             broker=broker,
             store=store,
             choices=choices,
+        )
+
+    def drain(
+        self,
+        *queues: str,
+        due_by_s: float = 0.0,
+        limit: int | None = None,
+        workflow: Any = None,
+    ) -> Drained:
+        """Run what waits in some queues (none named: in all), without a worker that goes on.
+
+        What is due within ``due_by_s`` seconds from now; no more than ``limit`` bodies; of one
+        ``workflow`` alone, given by a result of it or by the id of its first task.
+        """
+        return drain(
+            self, self.start_worker, queues, due_by_s=due_by_s, limit=limit, workflow=workflow
         )
 
 

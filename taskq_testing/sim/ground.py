@@ -126,6 +126,12 @@ class Ground:
         """Nothing will happen but housekeeping."""
         return self._scheduler.quiet and not self._somebody_will_restore()
 
+    @property
+    def at_rest(self) -> bool:
+        """Nothing more happens at this moment of virtual time."""
+        next_s = self._scheduler.next_at_s()
+        return next_s is None or next_s > self.now_s
+
     def when(self, what: str, act: Callable[[Record], object], nth: int = 1, **facts: Any) -> None:
         """Do something at the nth event of a kind, before anything else happens."""
         self.watch(what, lambda record: record.matches(what, facts), act, nth)

@@ -2,7 +2,8 @@
 
 A ``Record`` says when, on which node, what, and with which facts.  ``EVENTS`` lists every
 ``what`` there is; a scenario's patterns and the checks use these names.  Facts are plain values
-(text, numbers, booleans, bytes), so that a record reads the same in every process.
+(text, numbers, booleans, bytes), or frozen records of them (a message), so that a record reads
+the same in every process.
 """
 
 from __future__ import annotations
@@ -62,6 +63,9 @@ EVENTS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
+# What is in a record for programs alone: a message as a whole, as it was sent.
+UNSHOWN: Final = frozenset({"message"})
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -88,7 +92,9 @@ class Record:
         )
 
     def __str__(self) -> str:
-        shown = " ".join(f"{key}={_shown(value)}" for key, value in self.facts.items())
+        shown = " ".join(
+            f"{key}={_shown(value)}" for key, value in self.facts.items() if key not in UNSHOWN
+        )
         return (
             f"{self.index:>6} {clock_text(self.at_s):>15} {self.node:<10} {self.what:<18} {shown}"
         )

@@ -189,6 +189,7 @@ class IntakeEnd:
         self, number: int, completion: Completion, store: ResultStore
     ) -> ChordFull | None:
         """Look at the chords first: where an ending is missing, nothing is done."""
+        grow_chords((completion,), store)
         counted: Weighed | None = None
         if completion.chord is not None:
             weighed = _of_this_world(store).weigh(number, completion)
@@ -204,11 +205,11 @@ class IntakeEnd:
             self._settle(completion.settlement)
         return None
 
-        grow_chords((completion,), store)
     def _complete(
         self, number: int, completion: Completion, store: ResultStore
     ) -> ChordFull | None:
         tag = None if completion.settlement is None else completion.settlement.tag
+        grow_chords((completion,), store)
         # What is committed again with the ending of its chord has its own follow-ups out.
         follow_ups = () if completion.goes_on else completion.follow_ups
         for outgoing in follow_ups[self._published.get(tag, 0) :]:
@@ -224,7 +225,6 @@ class IntakeEnd:
             return due
         end_chords(due, store, self._publish)
         if completion.settlement is not None:
-        grow_chords((completion,), store)
             self._check()
             self._settle(completion.settlement)
             self._published.pop(tag, None)

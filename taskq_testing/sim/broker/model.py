@@ -203,6 +203,7 @@ def _say_sent(outgoing: Outgoing, queues: list[str], say: Say) -> None:
             retries=headers.get("retries", 0),
             eta=headers.get("eta"),
             body=body,
+            message=outgoing.message,
         )
 
 
