@@ -22,12 +22,14 @@ from taskq.canvas import rests
 from taskq.canvas.rests import Ref
 from taskq.canvas.signature import maybe_signature
 from taskq.errors import ChainRestLost, DecodeError, EncodeError, InvalidTaskError, OperationalError
-from taskq.ports import Job, KeepsRests
+from taskq.ports import Job, KeepsRests, KnowsOthers
 
 __all__ = ["continuation", "load", "near", "whole"]
 
 logger: Final = logging.getLogger("taskq.app.trace")
 
+# How many steps travel where nobody has said it.
+WINDOW: Final = 16
 _DAY_S: Final = 86_400.0
 # A rest outlives its chain, whatever ``result_expires`` says: nothing waits longer for a step than
 # a month.  It is renewed with every window, and by every step that is a day younger.
@@ -51,13 +53,33 @@ def near(app: Any, job: Job, chain: Sequence[Any], travels: Callable[[Any], bool
     if isinstance(store, KeepsRests):
         if rests.ref_of(chain[-1]) is not None:
             chain = _with_window(app, store, chain)
-        size = app.conf.taskq_chain_window
+        size = _window(app, len(chain))
         if size and len(chain) > 2 * size:
             last_travels = rests.ref_of(chain[0]) is None and travels(chain[0])
             chain = _put_away(app, store, job, chain, size, last_travels)
         elif (ref := rests.find(chain)) is not None:
             chain = _renewed(app, store, chain, ref)
     return chain
+
+
+def _window(app: Any, length: int) -> int:
+    """Return how many steps of a chain of this length travel; 0: all of them.
+
+    Another program's worker does not know what stands at the end of a window.  Nobody is asked
+    about them for a chain that would travel as a whole anyway.
+    """
+    said: int | None = app.conf.taskq_chain_window
+    if said is not None:
+        return said
+    broker = app.ports.broker
+    if length <= 2 * WINDOW or not isinstance(broker, KnowsOthers):
+        return 0
+    try:
+        others = broker.other_workers(f"{app.conf.control_exchange}.pidbox")
+    except OperationalError as error:
+        logger.warning("a chain of %d travels as a whole, since %s", length, error)
+        return 0
+    return 0 if others else WINDOW
 
 
 def _with_window(app: Any, store: KeepsRests, chain: Sequence[Any]) -> Sequence[Any]:

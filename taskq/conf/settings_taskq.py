@@ -47,9 +47,10 @@ ROWS: Final = (
     Setting(
         "taskq_chain_window",
         INTEGER,
-        16,
+        None,
         "How many steps of a long chain travel in one message; those behind them wait in the result"
-        " store. 0: all of them travel, which workers that are not taskq's always understand.",
+        " store. 0: all of them travel, which workers that are not taskq's always understand."
+        " None: 16 where the broker can say that all workers are taskq's (Redis), else 0.",
     ),
     Setting(
         "taskq_max_body_bytes",

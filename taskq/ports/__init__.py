@@ -16,6 +16,7 @@ from taskq.ports.broker import (
     KeepsDeadLetters,
     KeepsParked,
     KeepsRevocations,
+    KnowsOthers,
     TypesEvents,
 )
 from taskq.ports.chords import end_chords, grow_chords, weigh_chords
@@ -101,6 +102,7 @@ __all__ = [
     "KeepsParked",
     "KeepsRests",
     "KeepsRevocations",
+    "KnowsOthers",
     "LostMessage",
     "Malformed",
     "Message",

@@ -119,6 +119,14 @@ class Inbox(Protocol):
 
 
 @runtime_checkable
+class KnowsOthers(Protocol):
+    """A broker that can say which workers that are not taskq's are there."""
+
+    def other_workers(self, control_exchange: str) -> Sequence[str]:
+        """Return names of those that hear commands on this exchange, or did until lately."""
+
+
+@runtime_checkable
 class KeepsParked(Protocol):
     """A broker whose parked messages can be looked at, and come back before their time."""
 

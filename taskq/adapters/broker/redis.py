@@ -155,6 +155,19 @@ class RedisBroker:
         """Let go of connections."""
         self._pool.close()
 
+    def other_workers(self, control_exchange: str) -> Sequence[str]:
+        """Return who is bound to hear commands, and has no lease table as our workers do."""
+        bound, tokens = self._caller.ask_many(
+            [
+                ("SMEMBERS", self._layout.bindings(control_exchange)),
+                ("ZRANGE", self._layout.workers, 0, -1),
+            ]
+        )
+        ours = {token.decode().rpartition(".")[0] for token in tokens}
+        queues = (binding.decode().rpartition(self._layout.sep)[2] for binding in bound)
+        names = {queue.removesuffix(f".{control_exchange}") for queue in queues}
+        return sorted(names - ours)
+
     # -- what is parked, revoked, dead -----------------------------------------------------------
 
     def parked(self, queues: Sequence[str], limit: int) -> Sequence[Parked]:

@@ -19,6 +19,7 @@ from taskq.ports import (
     KeepsDeadLetters,
     KeepsParked,
     KeepsRevocations,
+    KnowsOthers,
     Outgoing,
     Parked,
     QueueSpec,
@@ -27,7 +28,9 @@ from taskq.ports import (
 )
 
 
-class KeepingBroker(Broker, KeepsParked, KeepsRevocations, KeepsDeadLetters, TypesEvents, Protocol):
+class KeepingBroker(
+    Broker, KeepsParked, KeepsRevocations, KeepsDeadLetters, KnowsOthers, TypesEvents, Protocol
+):
     """A broker that keeps all that can be kept."""
 
     @property
@@ -110,6 +113,10 @@ class SplitBroker:
     def revocations(self) -> Sequence[Revocation]:
         """Return what is remembered."""
         return self.reading.revocations()
+
+    def other_workers(self, control_exchange: str) -> Sequence[str]:
+        """Return names of workers that are not taskq's."""
+        return self.reading.other_workers(control_exchange)
 
     def dead_letters(self, limit: int, offset: int = 0) -> Sequence[DeadLetter]:
         """Return some of them, the newest first."""

@@ -52,7 +52,14 @@ class KeepingEnd(BrokerEnd):
 
     def _look(self) -> None:
         self._hands.pause()
-        self._refuse_when_cut()
+        self._reach(Call.LOOK)
+
+    # -- who is there ----------------------------------------------------------------------------
+
+    def other_workers(self, control_exchange: str) -> Sequence[str]:  # noqa: ARG002 - there are none
+        """Return nobody: all workers of a world are taskq's."""
+        self._look()
+        return ()
 
     # -- what waits for its time -----------------------------------------------------------------
 

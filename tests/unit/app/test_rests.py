@@ -44,11 +44,11 @@ class Store:
 class Lab:
     """As much of an app as this needs."""
 
-    def __init__(self, store: Any, window: int = 4) -> None:
+    def __init__(self, store: Any, window: int | None = 4, broker: Any = None) -> None:
         self.store, self.now_s = store, 1000.0
         clock = SimpleNamespace(read=lambda: Reading(self.now_s, 0.0))
-        self.ports = SimpleNamespace(store=store, codec=KombuCodec(), clock=clock)
-        self.conf = SimpleNamespace(taskq_chain_window=window)
+        self.ports = SimpleNamespace(store=store, codec=KombuCodec(), clock=clock, broker=broker)
+        self.conf = SimpleNamespace(taskq_chain_window=window, control_exchange="ctl")
         self.accept = frozenset({JSON, "application/x-python-serialize"})
 
     def near(self, chain: list[Any], content: str = JSON) -> list[Any]:
@@ -61,6 +61,20 @@ def chain_of(length: int, **kwargs: Any) -> list[dict[str, Any]]:
         {"task": f"s{at}", "args": [], "kwargs": kwargs, "options": {"task_id": f"i{at}"}}
         for at in reversed(range(length))
     ]
+
+
+class Crowd:
+    """A broker that knows who else is there."""
+
+    def __init__(self, *others: str, away: bool = False) -> None:
+        self.others, self.away, self.asked = others, away, 0
+
+    def other_workers(self, control_exchange: str) -> tuple[str, ...]:
+        assert control_exchange == "ctl.pidbox"
+        self.asked += 1
+        if self.away:
+            raise OperationalError("away")
+        return self.others
 
 
 @pytest.fixture
@@ -199,3 +213,37 @@ def test_of_a_rest_that_is_gone_the_others_are_told(store: Store) -> None:
     store.kept.clear()
 
     assert [step["task"] for step in rests.whole(lab, chain)] == ["s0", "s1", "s2", "s3", "s19"]
+
+
+def test_unless_told_a_chain_is_put_away_where_all_workers_are_known_to_be_ours(
+    store: Store,
+) -> None:
+    """So whoever meets the marker knows what it is."""
+    broker = Crowd()
+
+    assert len(Lab(store, None, broker).near(chain_of(100))) < 20
+    assert list(store.kept) == ["t"]
+    assert broker.asked == 1
+
+
+@pytest.mark.parametrize(
+    "broker",
+    [Crowd("celery@elsewhere"), Crowd(away=True), object()],
+    ids=["others are there", "it cannot be asked", "it does not know"],
+)
+def test_unless_told_a_chain_travels_as_a_whole_where_others_may_meet_it(
+    store: Store, broker: Any
+) -> None:
+    """As in the messages that they send themselves."""
+    chain = chain_of(100)
+
+    assert Lab(store, None, broker).near(chain) == chain
+    assert store.kept == {}
+
+
+def test_nobody_is_asked_about_others_for_a_short_chain(store: Store) -> None:
+    """It would travel as a whole anyway."""
+    broker = Crowd()
+    Lab(store, None, broker).near(chain_of(32))
+
+    assert broker.asked == 0

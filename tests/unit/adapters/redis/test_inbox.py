@@ -292,3 +292,20 @@ def test_waiting_without_sockets_is_a_short_sleep(bench: Bench) -> None:
     assert bench.clock.slept == [0.05, 0.1]
     assert (inbox.watched, inbox.poll_s) == ([], 0.1)
     inbox.close()
+
+
+def test_workers_of_others_are_those_who_hear_commands_and_have_no_lease(bench: Bench) -> None:
+    """A worker of ours has both, a client neither."""
+    control = ExchangeSpec("ctl.pidbox", "fanout", durable=False)
+    names = ("celery@ours", "celery@theirs.example.com")
+    broker = bench.broker()
+    inboxes = [
+        broker.listen(QueueSpec(f"{name}.ctl.pidbox", control, "", durable=False)) for name in names
+    ]
+    intake = broker.consume([bench.queue("q")], "celery@ours")
+
+    assert broker.other_workers("ctl.pidbox") == ["celery@theirs.example.com"]
+    intake.close()
+    for inbox in inboxes:
+        inbox.close()
+    assert broker.other_workers("ctl.pidbox") == []
