@@ -58,8 +58,13 @@ MODULES: Final[Mapping[str, Module]] = {
     "celery.contrib.migrate": Module("taskq.contrib.migrate"),
     "celery.contrib.rdb": Module("taskq.runtime.debugger"),
     "celery.contrib.sphinx": Module("taskq.contrib.sphinx"),
-    "celery.contrib.testing": Module("taskq.contrib.testing"),
-    "celery.contrib.testing.worker": Module("taskq.contrib.testing"),
+    "celery.contrib.pytest": Module("taskq_testing.celery_fixtures", plain=True),
+    "celery.contrib.testing": Module(),
+    "celery.contrib.testing.app": Module("taskq.contrib.testing.app"),
+    "celery.contrib.testing.manager": Module("taskq.contrib.testing.manager"),
+    "celery.contrib.testing.mocks": Module("taskq.contrib.testing.mocks"),
+    "celery.contrib.testing.tasks": Module("taskq.contrib.testing.tasks"),
+    "celery.contrib.testing.worker": Module("taskq.contrib.testing.worker"),
     "celery.events": Module(
         names={
             **_EVENT,
@@ -100,6 +105,7 @@ MODULES: Final[Mapping[str, Module]] = {
         }.items()
     },
     "celery.worker.heartbeat": Module("taskq.worker.heartbeat"),
+    "celery.worker.pidbox": Module("taskq.worker.pidbox"),
     "celery.worker.request": Module("taskq.worker.request"),
     "celery.worker.state": Module("taskq.worker.state"),
     "celery.worker.strategy": Module("taskq.worker.strategy"),

@@ -7,7 +7,7 @@ from kombu import Consumer, Exchange, Queue
 
 from taskq import Task, TaskQ
 from taskq.contrib.abortable import AbortableTask
-from taskq.worker import bootsteps
+from taskq.worker import bootsteps, pidbox
 from taskq.worker.request import Request
 
 app = TaskQ("beside", broker=os.environ["BESIDE_BROKER"], backend=os.environ["BESIDE_BACKEND"])
@@ -68,6 +68,34 @@ class Notices(bootsteps.ConsumerStep):
         note("notices shutdown")
         super().shutdown(c)
 
+
+class Commands(bootsteps.StartStopStep):
+    """Hears commands in the place of the worker."""
+
+    def __init__(self, c, **kwargs):
+        super().__init__(c, **kwargs)
+        kind = getattr(pidbox, os.environ["BESIDE_PIDBOX"])
+
+        class Noting(kind):
+            def on_message(self, body, message):
+                note("command", body["method"])
+                super().on_message(body, message)
+
+        self.box = Noting(c)
+
+    def start(self, c):
+        self.box.start(c)
+
+    def stop(self, c):
+        self.box.stop(c)
+
+    def shutdown(self, c):
+        self.box.shutdown(c)
+
+
+if os.environ.get("BESIDE_PIDBOX"):
+    app.conf.worker_enable_remote_control = False
+    app.steps["consumer"].add(Commands)
 
 if os.environ.get("BESIDE_STEPS"):
     app.steps["worker"].add(OfWorker)
