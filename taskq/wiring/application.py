@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from importlib.util import find_spec
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from taskq import current
 from taskq.adapters.broker.serializers import KombuCodec
@@ -20,12 +20,14 @@ from taskq.app.backend import Backend
 from taskq.app.configuring import CONFIG_VARIABLES
 from taskq.app.discovery import symbol
 from taskq.ports import Place, Ports
-from taskq.runtime.worker import MakePool, WorkerPlan
 from taskq.wiring.brokers import Ground, broker_urls, make_broker
 from taskq.wiring.loading import load
 from taskq.wiring.stores import make_store
-from taskq.wiring.workers import plan_worker
-from taskq.worker import WorkController
+
+if TYPE_CHECKING:
+    # A client needs nothing of a worker.
+    from taskq.runtime.worker import MakePool, WorkerPlan
+    from taskq.worker import WorkController
 
 
 class TaskQ(App):
@@ -78,11 +80,13 @@ class TaskQ(App):
 
     def plan_worker(self, **told: Any) -> tuple[WorkerPlan, MakePool]:
         """Work out what a worker is told, by settings and by its maker."""
-        return plan_worker(self, told)
+        planned: tuple[WorkerPlan, MakePool] = load("taskq.wiring.workers:plan_worker")(self, told)
+        return planned
 
     def Worker(self, **told: Any) -> WorkController:  # noqa: N802 - Celery's name
         """Make a worker of this app; ``start()`` works until it is told to stop."""
-        return WorkController(self, **told)
+        made: WorkController = load("taskq.worker:WorkController")(self, **told)
+        return made
 
     WorkController = Worker
 
