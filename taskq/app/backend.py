@@ -24,6 +24,7 @@ from taskq.protocol.result import (
     read_tree,
     task_meta,
 )
+from taskq.protocol.saferepr import safe_repr
 
 __all__ = ["Backend"]
 
@@ -31,6 +32,9 @@ __all__ = ["Backend"]
 TASK_PREFIX: Final = "celery-task-meta-"
 GROUP_PREFIX: Final = "celery-taskset-meta-"
 CHORD_PREFIX: Final = "chord-unlock-"
+
+# As much as is shown of an argument that cannot be stored.
+_ARGUMENT_LIMIT: Final = 1024
 
 # Serializers that keep objects: an exception goes through them as it is, if it can be made again.
 _KEEPS_OBJECTS: Final = frozenset({"pickle", "application/x-python-serialize"})
@@ -145,7 +149,7 @@ class Backend:
         reply_to: str | None = None,
     ) -> ResultRecord:
         """Build what the store gets.  Raises ``EncodeError`` if the result cannot be stored."""
-        payload = self.encode(self.meta(task_id, result, state, traceback, request))
+        payload = self._payload(self.meta(task_id, result, state, traceback, request))
         if request is not None:
             reply_to = request.reply_to
         return ResultRecord(
@@ -158,6 +162,26 @@ class Backend:
             reply_to=reply_to or None,
             correlation_id=_correlation_of(request, task_id) if reply_to else None,
         )
+
+    def _payload(self, meta: dict[str, Any]) -> bytes:
+        """Encode a meta; of arguments that cannot be stored it has what ``repr`` says.
+
+        They came in another serializer than the results': that must not cost a task its result.
+        """
+        try:
+            return self.encode(meta)
+        except EncodeError:
+            if "args" not in meta:
+                raise
+        args, kwargs = meta["args"] or (), meta["kwargs"] or {}
+        told = {
+            "args": [self._told(each) for each in args],
+            "kwargs": {name: self._told(each) for name, each in kwargs.items()},
+        }
+        return self.encode(meta | told)
+
+    def _told(self, value: Any) -> Any:
+        return value if self.is_encodable(value) else safe_repr(value, _ARGUMENT_LIMIT)
 
     def store_result(
         self,

@@ -47,6 +47,9 @@ LINES: Final[Mapping[str, str]] = MappingProxyType(
             "Task %(name)s[%(id)s] is not registered here and was rejected; import the module that"
             " defines it (settings `imports` and `include`), or route it to other workers"
         ),
+        "unreadable task": (
+            "Task %(name)s[%(id)s] was rejected, its message cannot be read: %(summary)s"
+        ),
         "malformed message": (
             "Rejected a message that is no task: %(reason)s; it begins with %(raw)s"
         ),

@@ -30,12 +30,11 @@ def exchange_spec(native: Any) -> ExchangeSpec:
 
 
 def queue_spec(native: Any, default_exchange: ExchangeSpec, default_key: str) -> QueueSpec:
-    """Read a kombu queue; one that names neither exchange nor key gets the default ones."""
+    """Read a kombu queue; what it does not name, exchange or key, is the default one."""
     exchange = exchange_spec(native.exchange) if native.exchange else ExchangeSpec("")
-    key = native.routing_key or ""
+    key = native.routing_key or default_key
     if not exchange.name:
         exchange = default_exchange
-        key = key or default_key
     arguments = dict(native.queue_arguments or {})
     for attribute, argument in (
         ("max_length", "x-max-length"),
@@ -80,6 +79,8 @@ class Queues(dict[str, QueueSpec]):
         )
         self.default_key: str = conf.task_default_routing_key or self.default_name
         self._selected: set[str] | None = None
+        # kombu's ``Broadcast`` has a name of its own in each process, and one that all know it by.
+        self._aliases: dict[str, str] = {}
         self._read(conf.task_queues)
         default = self._default(name, conf.task_default_queue_type)
         if not self:
@@ -109,6 +110,8 @@ class Queues(dict[str, QueueSpec]):
         )
 
     def __missing__(self, name: str) -> QueueSpec:
+        if name in self._aliases:
+            return self[self._aliases[name]]
         if not self.create_missing:
             raise QueueNotFound(f"Queue {name!r} missing from task_queues")
         return self.add(self.default if name == self.default_name else self.new_missing(name))
@@ -124,6 +127,8 @@ class Queues(dict[str, QueueSpec]):
             return self.add_compat(queue, **options)
         spec = self._spec_of(queue)
         self[spec.name] = spec
+        if alias := getattr(queue, "alias", None):
+            self._aliases[alias] = spec.name
         return spec
 
     def _spec_of(self, queue: Any) -> QueueSpec:
@@ -200,7 +205,8 @@ class Queues(dict[str, QueueSpec]):
     def deselect(self, exclude: str | Iterable[str] | None) -> None:
         """Do not consume from these."""
         if exclude:
-            self._selected = set(self.consume_from) - set(_names(exclude))
+            names = {self._aliases.get(name, name) for name in _names(exclude)}
+            self._selected = set(self.consume_from) - names
 
     @property
     def consume_from(self) -> dict[str, QueueSpec]:

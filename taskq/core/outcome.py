@@ -65,7 +65,7 @@ OUTCOMES: Final[Mapping[EndingKind, Outcome]] = MappingProxyType(
         EndingKind.REVOKED: Outcome(_acknowledge, "task revoked", Level.INFO, "task-revoked"),
         EndingKind.LOST: Outcome(_after_failure, "task lost", Level.ERROR, "task-failed"),
         EndingKind.UNKNOWN: Outcome(_reject, "unknown task", Level.ERROR, "task-failed"),
-        EndingKind.MALFORMED: Outcome(_reject, "malformed message", Level.ERROR),
+        EndingKind.MALFORMED: Outcome(_reject, "unreadable task", Level.ERROR),
     }
 )
 assert set(OUTCOMES) == set(EndingKind), "a kind of ending has no row"

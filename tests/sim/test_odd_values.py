@@ -114,3 +114,23 @@ def test_a_result_that_cannot_travel_fails_once(
     assert world.trace.count("task.start") == 1
     assert "serial" in f"{result.result!r} {result.traceback}"
     assert run_checks(world) == []
+
+
+def test_arguments_that_the_store_cannot_write_do_not_cost_the_result(
+    app: TaskQ, taskq_world: Make
+) -> None:
+    """They came pickled, results are JSON: with ``result_extended`` it has what ``repr`` says."""
+    app.conf.update(result_extended=True, accept_content=["json", "pickle"])
+
+    @app.task
+    def kind(value: object, plain: int, *, named: object) -> str:
+        return type(value).__name__
+
+    world = taskq_world(app)
+    world.start_worker("w1")
+    result = kind.apply_async((1 + 2j, 5), {"named": {1}}, serializer="pickle")
+    world.run_until_quiet()
+
+    assert result.get() == "complex"
+    assert (result.args, result.kwargs) == (["(1+2j)", 5], {"named": "{1}"})
+    assert run_checks(world) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from kombu.common import Broadcast
 from kombu.entity import Exchange, Queue
 
 from taskq.errors import ImproperlyConfigured, QueueNotFound
@@ -96,3 +97,26 @@ def test_a_worker_takes_from_some_queues(app: LabApp) -> None:
     found.select_add("e")
 
     assert set(found.consume_from) == {"a", "c", "e"}
+
+
+def test_a_queue_without_a_key_gets_the_default_one(app: LabApp) -> None:
+    """Also where its exchange is named: clients and workers of Celery use that key."""
+    found = queues(
+        app, task_default_queue="shared", task_queues=[Queue("all", Exchange("all", "fanout"))]
+    )
+
+    assert found["all"].routing_key == "shared"
+
+
+def test_a_broadcast_is_known_by_its_alias(app: LabApp) -> None:
+    """Its own name is another in each process; who selects, routes or cancels says the alias."""
+    found = queues(app, task_queues=[Queue("plain"), Broadcast("everybody")])
+    name = found["everybody"].name
+    found.select("everybody,plain")
+    selected = set(found.consume_from)
+    found.deselect("everybody")
+
+    assert name.startswith("bcast.")
+    assert selected == {name, "plain"}
+    assert set(found.consume_from) == {"plain"}
+    assert set(found) == {name, "plain"}
