@@ -98,6 +98,7 @@ class _Process:
     current: AppLike | None = None
     default: AppLike | None = None
     make_default: Callable[[], AppLike] | None = None
+    on_guess: Callable[[AppLike, bool], object] | None = None
 
 
 active_apps: Final[WeakSet[Any]] = WeakSet()
@@ -148,7 +149,20 @@ def _make_default_app() -> AppLike:
 
 def app_or_default(app: Any = None) -> Any:
     """Return what was given, else the current app."""
-    return get_current_app() if app is None else app
+    if app is not None:
+        return app
+    found = get_current_app()
+    if _Process.on_guess is not None:
+        _Process.on_guess(found, found is _app_here.get() or found is _Process.current)
+    return found
+
+
+def watch_guesses(tell: Callable[[AppLike, bool], object] | None) -> None:
+    """Call this whenever no app was given where one could have been; None: no longer.
+
+    It is told which app was taken, and whether somebody had made that one current.
+    """
+    _Process.on_guess = tell
 
 
 # -- which task ----------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from taskq.app.discovery import symbol
 from taskq.app.lamport import LamportClock
 from taskq.app.loader import LOADERS, attach
 from taskq.app.log import Logging
+from taskq.app.pickling import AppPickler, pickled_with
 from taskq.app.report import report
 from taskq.app.sending import Sending
 from taskq.app.task_traits import traits_of
@@ -48,6 +49,12 @@ class App(Sending, ABC):
     log_cls: Any = "taskq.app.log:Logging"
 
     builtin_fixups: ClassVar[frozenset[str]] = frozenset()
+
+    # Makes an app that was pickled; a subclass may have one of its own.
+    Pickler: ClassVar[Any] = AppPickler
+
+    # Whether this process was made ready to run tasks by ``setup_worker_optimizations``.
+    use_fast_trace_task = False
 
     # Classes, or where they are.
     amqp_cls: Any = None  # None: that of the ports
@@ -316,6 +323,8 @@ class App(Sending, ABC):
         return f"<{type(self).__name__} {self.main or '__main__'} at {id(self):#x}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
+        if self.Pickler is not AppPickler:
+            return pickled_with(self, self.Pickler)
         # An app travels as its settings; who reads it makes an app of the same class.
         return _restore_app, (
             type(self),

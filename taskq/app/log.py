@@ -16,6 +16,7 @@ from logging.handlers import WatchedFileHandler
 from typing import IO, Any, ClassVar, Final, Protocol
 
 from taskq import signals
+from taskq.app.colors import colored
 from taskq.app.log_files import LogPlan, differs_by_process, expand
 from taskq.app.log_format import ColorFormatter, TaskFormatter
 from taskq.app.log_lines import LINES, escape, say
@@ -242,6 +243,12 @@ class Logging:
             return bool(wanted)
         stream = logfile or sys.__stderr__
         return stream is not None and stream.isatty()
+
+    def colored(
+        self, logfile: str | IO[str] | None = None, enabled: bool | None = None
+    ) -> colored:
+        """Return what colours text where lines of the log are coloured."""
+        return colored(enabled=self.supports_color(enabled, logfile))
 
     def redirect_stdouts(
         self, loglevel: int | str | None = None, name: str = "taskq.redirected"

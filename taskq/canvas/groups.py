@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from taskq.canvas.composite import Row, add_links, leaves, take
 from taskq.canvas.parts import Fixing, is_nothing
@@ -202,6 +202,9 @@ def _flat(members: Sequence[Any]) -> Iterator[Any]:
             yield each.clone(nested.args, {}, **options) if nested.args or options else each
 
 
-def maybe_unroll_group(sig: Any) -> Any:
+_Group: Final = group
+
+
+def maybe_unroll_group(group: Any) -> Any:
     """Return the only member of a group of one; anything else as it is."""
-    return sig.tasks[0] if isinstance(sig, group) and len(sig) == 1 else sig
+    return group.tasks[0] if isinstance(group, _Group) and len(group) == 1 else group

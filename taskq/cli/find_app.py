@@ -20,6 +20,14 @@ from typing import Any, Final
 from taskq.app.app import App
 from taskq.cli.errors import CommandError
 
+# What is said when there is none.
+MODULE_NOT_FOUND: Final = "cannot find the app {app!r}: there is no module {module!r} in {path}"
+ERROR_OCCURRED: Final = "cannot load the app: importing {module!r} failed{where}: {error}"
+APP_MISSING: Final = (
+    "cannot find the app {app!r}: {module} has no app; make one there with"
+    " `app = TaskQ({module!r})`, or name the place of another, like proj.module:app"
+)
+
 USUAL_NAMES: Final = ("app", "celery", "taskq")
 USUAL_MODULES: Final = ("celery", "taskq", "app")
 
@@ -63,9 +71,8 @@ def _broken(name: str, error: Exception) -> CommandError:
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if not frame.filename.startswith("<frozen")]
     where = f" at {ours[-1].filename}:{ours[-1].lineno}" if ours[1:] else ""
-    return CommandError(
-        f"cannot load the app: importing {name!r} failed{where}: {type(error).__name__}: {error}"
-    )
+    text = f"{type(error).__name__}: {error}"
+    return CommandError(ERROR_OCCURRED.format(module=name, where=where, error=text))
 
 
 def _as_attribute(said: str, module_name: str, path: str) -> Any:
@@ -79,10 +86,9 @@ def _as_attribute(said: str, module_name: str, path: str) -> Any:
         else:
             return _named(module, last, said)
     close = _closest(module_name, _modules_here())
-    raise CommandError(
-        f"cannot find the app {said!r}: there is no module {module_name!r} in {Path.cwd()} or in"
-        f" the path of Python{_did_you_mean(close)}"
-    )
+    path = f"{Path.cwd()} or in the path of Python"
+    said_so = MODULE_NOT_FOUND.format(app=said, module=module_name, path=path)
+    raise CommandError(f"{said_so}{_did_you_mean(close)}")
 
 
 def _named(module: ModuleType, path: str, said: str) -> Any:
@@ -116,10 +122,7 @@ def _in_module(module: ModuleType, said: str) -> Any:
                 return _in_module(_import(f"{module.__name__}.{name}"), said)
             except _NoModule:
                 continue
-    raise CommandError(
-        f"cannot find the app {said!r}: {module.__name__} has no app; make one there with"
-        f" `app = TaskQ({module.__name__!r})`, or name the place of another, like proj.module:app"
-    )
+    raise CommandError(APP_MISSING.format(app=said, module=module.__name__))
 
 
 def _apps_in(module: ModuleType) -> dict[str, Any]:

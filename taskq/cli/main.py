@@ -25,6 +25,9 @@ from taskq.errors import ImproperlyConfigured, LockFailed, OperationalError
 from taskq.wiring.patching import patch_as_told
 
 PROGRAM: Final = "taskq"
+WRONG_PLACE: Final = (
+    "{option_name} goes before the command: {program} {option_name} ... {info_name}"
+)
 
 
 class Commands(click.Group):
@@ -194,8 +197,9 @@ def _word_usage(error: click.UsageError) -> str:
     if isinstance(error, click.NoSuchOption) and error.ctx is not None and error.ctx.parent:
         own = {name for param in taskq.params for name in param.opts}
         if error.option_name in own:
-            right = f"{PROGRAM} {error.option_name} ... {error.ctx.info_name}"
-            return f"{error.option_name} goes before the command: {right}"
+            return WRONG_PLACE.format(
+                option_name=error.option_name, info_name=error.ctx.info_name, program=PROGRAM
+            )
     return f"{' '.join(message.split())} (see `{path} --help`)"
 
 

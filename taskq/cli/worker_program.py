@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from typing import Any
 
 from taskq.cli.banner import BUILTIN, banner
+from taskq.compat.platforms import set_process_title
 from taskq.worker import WorkController
 
 __all__ = ["Worker"]
@@ -20,11 +22,37 @@ class Worker(WorkController):
 
     def on_start(self) -> None:
         """Set up the log, and say who it is."""
+        self.install_platform_tweaks(self)
+        self.set_process_status("starting")
         if self.told.get("purge"):
             self.purge_messages()
         self.setup_logging()
         if not self.told.get("quiet"):
             self.emit_banner()
+
+    def install_platform_tweaks(self, worker: Any) -> None:
+        """Do what the platform needs before there are children; a subclass may do more.
+
+        Signals of the system are the worker's own business (``runtime.os_signals``).
+        """
+        if worker.app.IS_macOS:
+            self.macOS_proxy_detection_workaround()
+
+    def macOS_proxy_detection_workaround(self) -> None:  # noqa: N802 - Celery's name
+        """Keep ``urllib`` from asking macOS for proxies: in a forked child that may crash.
+
+        It does not ask when the environment has any variable that ends in ``_proxy``.
+        """
+        os.environ.setdefault("taskq_dummy_proxy", "set_by_taskq_worker")
+
+    def set_process_status(self, info: str) -> str:
+        """Show what it does in the title of its process, where ``setproctitle`` is installed."""
+        return set_process_title("taskq", f"{self.hostname}: {info}")
+
+    def on_consumer_ready(self, consumer: Any) -> None:
+        """Say that it is ready."""
+        super().on_consumer_ready(consumer)
+        self.set_process_status("ready")
 
     def emit_banner(self) -> None:
         """Print who it is."""

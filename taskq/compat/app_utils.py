@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from taskq import current
 from taskq.app.discovery import symbol
+from taskq.app.pydantic_tasks import with_validation
 from taskq.compat.utils.imports import qualname
 from taskq.conf import Settings, censor
 from taskq.wiring import TaskQ
 
 __all__ = [
-    "AppPickler",
     "PendingConfiguration",
     "app_has_custom",
     "appstr",
@@ -24,6 +24,7 @@ __all__ = [
     "find_app",
     "frame_is_celery",
     "push_current_task",
+    "pydantic_wrapper",
     "task_callable_qualname",
 ]
 
@@ -48,6 +49,27 @@ def task_callable_qualname(task: Any) -> str:
     fun = getattr(task, "__wrapped__", None) or getattr(task, "run", None) or task
     fun = getattr(fun, "__func__", fun)
     return qualname(fun)
+
+
+def pydantic_wrapper(  # noqa: PLR0917 - Celery's signature
+    app: Any,
+    task_fun: Callable[..., Any],
+    task_name: str,
+    strict: bool = True,
+    context: dict[str, Any] | None = None,
+    dump_kwargs: dict[str, Any] | None = None,
+) -> Callable[..., Any]:
+    """Return a function that validates arguments, and dumps a result, by their annotations.
+
+    ``@app.task(pydantic=True)`` does the same, for functions bound to their task as well.
+    """
+    options = {
+        "pydantic": True,
+        "pydantic_strict": strict,
+        "pydantic_context": context,
+        "pydantic_dump_kwargs": dump_kwargs,
+    }
+    return with_validation(app, task_fun, task_name, False, options)
 
 
 OUR_PACKAGES: Final = ("taskq.", "celery.")
@@ -98,58 +120,6 @@ def detect_settings(  # noqa: PLR0917 - Celery's signature
     found = Settings({**(preconf or {})})
     found.config_from_object(given, namespace=prefix)
     return found
-
-
-class AppPickler:
-    """Makes an app of what another one was made of; ``app.__reduce__`` does the same by itself."""
-
-    def __call__(self, cls: Any, *args: Any) -> Any:
-        """Return a new app."""
-        kwargs = self.build_kwargs(*args)
-        app = self.construct(cls, **kwargs)
-        self.prepare(app, **kwargs)
-        return app
-
-    def prepare(self, app: Any, **kwargs: Any) -> None:
-        """Have it know what was changed."""
-        app.conf.update(kwargs["changes"])
-
-    def build_kwargs(self, *args: Any) -> dict[str, Any]:
-        """Name the parameters."""
-        return self.build_standard_kwargs(*args)
-
-    def build_standard_kwargs(  # noqa: PLR0917 - Celery's signature
-        self,
-        main: Any,
-        changes: Any,
-        loader: Any,
-        backend: Any,
-        amqp: Any,
-        events: Any,
-        log: Any,
-        control: Any,
-        accept_magic_kwargs: Any,  # noqa: ARG002 - of old
-        config_source: Any = None,
-        config_source_silent: bool = False,
-    ) -> dict[str, Any]:
-        """Name the parameters of the constructor."""
-        return {
-            "main": main,
-            "loader": loader,
-            "backend": backend,
-            "amqp": amqp,
-            "changes": changes,
-            "events": events,
-            "log": log,
-            "control": control,
-            "set_as_current": False,
-            "config_source": config_source,
-            "config_source_silent": config_source_silent,
-        }
-
-    def construct(self, cls: Any, **kwargs: Any) -> Any:
-        """Make the app."""
-        return cls(**kwargs)
 
 
 class PendingConfiguration(dict[str, Any]):

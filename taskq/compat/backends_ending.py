@@ -44,7 +44,7 @@ class Ending:
         """Store a success."""
         if store_result:
             self._stored(task_id, result, state, request=request)
-        self._told(request, state, result)
+        self._tell_chord(request, state, result)
 
     def mark_as_failure(
         self,
@@ -59,7 +59,7 @@ class Ending:
         """Store a failure."""
         if store_result:
             self._stored(task_id, exc, state, traceback=traceback, request=request)
-        self._told(request, state, exc)
+        self._tell_chord(request, state, exc)
         if call_errbacks and request is not None and getattr(request, "errbacks", None):
             self._call_task_errbacks(request, exc, traceback)
 
@@ -89,12 +89,12 @@ class Ending:
         error = TaskRevokedError(reason)
         if store_result:
             self._stored(task_id, error, state, request=request)
-        self._told(request, state, error)
+        self._tell_chord(request, state, error)
 
     def _stored(self, task_id: str, result: Any, state: str, **options: Any) -> Any:
         return self.store_result(task_id, result, state, **options)  # type: ignore[attr-defined]  # of ``Backend``
 
-    def _told(self, request: Any, state: str, result: Any) -> None:
+    def _tell_chord(self, request: Any, state: str, result: Any) -> None:
         if request is not None and getattr(request, "chord", None):
             self.on_chord_part_return(request, state, result)
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from taskq import current
+from taskq.app.log import get_logger
+from taskq.errors import TaskqError
+
+logger: Final = get_logger("taskq.app")
 
 
 def _set_current_app(app: Any) -> None:
@@ -59,6 +63,35 @@ def __getattr__(name: str) -> Any:
     if name == "_task_join_will_block":
         return current.join_blocks.get()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+# -- where no app was given ------------------------------------------------------------------------
+
+
+def enable_trace() -> None:
+    """Log, with the stack, each use of the current app where one could have been given.
+
+    Where nobody has made an app current, so that the default one would be used, raise.
+    """
+    current.watch_guesses(_tell_guess)
+
+
+def disable_trace() -> None:
+    """Do that no longer."""
+    current.watch_guesses(None)
+
+
+def _tell_guess(found: Any, is_current: bool) -> None:
+    if not is_current:
+        raise NoAppGivenError
+    logger.warning("no app was given here, so it is the current one: %r", found, stack_info=True)
+
+
+class NoAppGivenError(TaskqError):
+    """No app was given, and none is current."""
+
+    def __str__(self) -> str:
+        return "no app was given here, and none is current: pass `app=`, or make yours current"
 
 
 # ``celery.app.default_app``: what a program without an app of its own has.

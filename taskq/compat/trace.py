@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from taskq import signals
 from taskq.app.task import Task
+from taskq.compat.tracing import TraceInfo
 from taskq.errors import Ignore, Reject
 from taskq.protocol.saferepr import safe_repr
 
@@ -126,7 +127,8 @@ def build_tracer(  # noqa: PLR0917 - Celery's signature
     **kwargs: Any,
 ) -> Callable[..., trace_ok_t]:
     """Return a function that runs a task here, given its id, arguments and request."""
-    del name, loader, hostname, store_errors, Info, eager, app, kwargs
+    del name, loader, hostname, store_errors, eager, app, kwargs
+    kind = Info or TraceInfo
 
     def trace_here(
         uuid: str, args: Any, kwargs: Any, request: dict[str, Any] | None = None
@@ -135,9 +137,9 @@ def build_tracer(  # noqa: PLR0917 - Celery's signature
         begun_s = clock.read().elapsed_s
         known = {key: value for key, value in (request or {}).items() if key in _REQUEST}
         result = task.apply(args, kwargs, task_id=uuid, throw=propagate, **known)
-        failed = result if result.failed() else None
+        ended = None if result.successful() else kind(result.state, result.result)
         runtime_s = clock.read().elapsed_s - begun_s
-        return trace_ok_t(result.result, failed, runtime_s, safe_repr(result.result))
+        return trace_ok_t(result.result, ended, runtime_s, safe_repr(result.result))
 
     return trace_here
 

@@ -316,6 +316,11 @@ class Settings(MutableMapping[str, Any]):
         return self.get_by_parts(found.namespace, found.name)
 
     @property
+    def result_backend(self) -> Any:
+        """Where results are kept, for classes of settings that decide it in their own way."""
+        return self["result_backend"]
+
+    @property
     def changes(self) -> dict[str, Any]:
         """What was assigned or given to the constructor."""
         return {**self._early, **self._late}

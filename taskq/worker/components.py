@@ -6,11 +6,15 @@ documented one, and is shown by ``taskq graph bootsteps``.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
+from taskq.app.log import get_logger
 from taskq.worker.bootsteps import StartStopStep, Step
 
 __all__ = ["Beat", "Consumer", "Hub", "Pool", "StateDB", "Timer"]
+
+
+logger: Final = get_logger("taskq.worker")
 
 
 class Place(StartStopStep):
@@ -44,7 +48,15 @@ class Timer(Step):
     """What is called later, in the thread of the worker's loop."""
 
     def create(self, w: Any) -> None:
-        """It is made when it is looked at."""
+        """Let it tell what this step may want to know."""
+        w.timer.tell(self.on_timer_error, self.on_timer_tick)
+
+    def on_timer_error(self, exc: Exception) -> None:
+        """Hear what a call has raised; it has been logged."""
+
+    def on_timer_tick(self, delay: float) -> None:
+        """Hear, after calls were made, in how many seconds the next one is due."""
+        logger.debug("the next call of the timer is due in %g s", delay)
 
 
 class Hub(Place):

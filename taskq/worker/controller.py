@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from taskq.app.app import App
 from taskq.app.control.commands.inspecting import stats
 from taskq.app.control.commands.pool import pool_restart
+from taskq.app.discovery import symbol
 from taskq.core.cluster import News
 from taskq.core.inputs import Stop
 from taskq.core.worker import WorkerCore
@@ -118,8 +119,9 @@ class WorkController(Worker):
 
     @cached_property
     def consumer(self) -> Consumer:
-        """What takes messages."""
-        return Consumer(self)
+        """What takes messages: of the class that ``worker_consumer`` names."""
+        made: Consumer = symbol(self.app.conf.worker_consumer)(self)
+        return made
 
     @cached_property
     def pool(self) -> PoolView:

@@ -19,7 +19,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from taskq.app.log import get_logger
 from taskq.core.inputs import Stop
 from taskq.errors import OperationalError
 from taskq.worker.autoscale import WorkerComponent
@@ -30,7 +29,6 @@ from taskq.worker.consumption import Consumption
 
 __all__ = ["Moments"]
 
-logger: Final = get_logger("taskq.worker")
 
 WORKER_STEPS: Final = (Timer, Hub, StateDB, Pool, Beat, WorkerComponent, Consumer)
 # Between attempts to connect for the steps: each a little longer, none longer.
@@ -143,10 +141,10 @@ class Moments:
     def _broke(self, error: BaseException) -> None:
         """The connection of the steps is lost; said by the thread that draws from it."""
         consumer = self._controller.consumer
-        logger.warning("the connection of consumer steps is lost: %s", error)
-        self._controller.timer.call_after(0.0, self._anew, (consumer.connection,))
+        self._controller.timer.call_after(0.0, self._anew, (consumer.connection, error))
 
-    def _anew(self, lost: Any) -> None:
+    def _anew(self, lost: Any, error: BaseException) -> None:
+        self._controller.consumer.on_connection_error_after_connected(error)
         if lost is self._controller.consumer.connection:  # else the worker was there before
             self.disconnect()
             self.connect()
@@ -155,7 +153,7 @@ class Moments:
         self.disconnect()
         self._attempts += 1
         pause_s = min(self._attempts * PAUSE_STEP_S, PAUSE_MAX_S)
-        logger.warning("consumer steps have no broker: %s; again in %g s", error, pause_s)
+        self._controller.consumer.on_connection_error_before_connected(error)
         self._controller.timer.call_after(pause_s, self.connect)
 
     def disconnect(self) -> None:

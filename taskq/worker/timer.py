@@ -47,6 +47,14 @@ class Timer:
         self._heap: list[tuple[float, int, Entry]] = []
         self._new: deque[tuple[float, int, Entry]] = deque()  # added to from any thread
         self._numbers = count()
+        self._on_error: Callable[[Exception], object] | None = None
+        self._on_tick: Callable[[float], object] | None = None
+
+    def tell(
+        self, on_error: Callable[[Exception], object], on_tick: Callable[[float], object]
+    ) -> None:
+        """Tell what a call has raised, and after calls in how many seconds the next one is due."""
+        self._on_error, self._on_tick = on_error, on_tick
 
     def _now_s(self) -> float:
         return self._clock().read().elapsed_s
@@ -135,15 +143,20 @@ class Timer:
     def run_due(self) -> None:
         """Make the calls whose time has come."""
         self._look()
-        now_s = self._now_s()
+        now_s, any_due = self._now_s(), False
         while self._heap and self._heap[0][0] <= now_s:
             entry = heapq.heappop(self._heap)[2]
             if entry.cancelled:
                 continue
+            any_due = True
             try:
                 entry()
-            except Exception:  # a boundary: a program's call may raise anything
+            except Exception as error:  # a boundary: a program's call may raise anything
                 logger.exception("a call of the worker's timer has failed: %r", entry.fun)
+                if self._on_error is not None:
+                    self._on_error(error)
+        if any_due and self._on_tick is not None and (next_s := self.next_s) is not None:
+            self._on_tick(next_s)
 
     def __len__(self) -> int:
         return len(self._heap) + len(self._new)

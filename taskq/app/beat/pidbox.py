@@ -10,7 +10,7 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any, ClassVar, Final
 
-from taskq.app.cluster.ear import Ear
+from taskq.app.cluster.ear import FIRST_PAUSE_S, Ear
 from taskq.app.control.desk import Desk
 from taskq.app.control.messages import command_queue
 from taskq.app.control.panel import NO_REPLY, ok
@@ -28,17 +28,22 @@ class BeatPidbox:
     # It is stale after the setting's seconds; without one after two of its longest sleeps, and
     # never before so many.
     min_tick_age: ClassVar[float] = 60.0
+    # The first pause before it tries again to listen; each further one is twice as long.
+    retry_interval: ClassVar[float] = FIRST_PAUSE_S
 
     def __init__(self, service: Any, hostname: str) -> None:
         self.service, self.app, self.hostname = service, service.app, hostname
         self.state = SimpleNamespace(app=self.app, hostname=hostname)
         queue = command_queue(self.app.conf, hostname)
-        self._ear = Ear("commands", partial(self.app.ports.broker.listen, queue))
+        listen = partial(self.app.ports.broker.listen, queue)
+        self._ear = Ear("commands", listen, self.retry_interval)
+        self.first_connection_attempt = True  # until it has listened for the first time
         self._desk = _OnlyPing(self.app, _ignore)
 
     def start(self) -> None:
         """Begin to listen."""
         self._ear.open(self._now_s())
+        self._note_connection()
 
     def stop(self) -> None:
         """Listen no longer."""
@@ -48,6 +53,16 @@ class BeatPidbox:
         """Answer what has come."""
         for message in self._ear.hear(self._now_s(), readable):
             self.on_message(None, message)
+        self._note_connection()
+
+    def _note_connection(self) -> None:
+        if self._ear.heard is not None:
+            self.first_connection_attempt = False
+
+    def fanout_support(self) -> bool:
+        """Say whether the broker can tell many listeners the same: commands are sent so."""
+        with self.app.connection_for_read() as connection:
+            return "fanout" in connection.transport.implements.exchange_type
 
     def on_message(self, body: Any, message: Any) -> None:
         """Answer one command, unless the service has not worked for too long."""

@@ -23,10 +23,12 @@ LONGEST_PAUSE_S: Final = 30.0
 class Ear:
     """Listens to one exchange."""
 
-    def __init__(self, what: str, listen: Callable[[], Inbox]) -> None:
+    def __init__(
+        self, what: str, listen: Callable[[], Inbox], first_pause_s: float = FIRST_PAUSE_S
+    ) -> None:
         self._what, self._listen = what, listen
         self._deaf = False  # the broker cannot do it
-        self._pause_s = FIRST_PAUSE_S
+        self._first_pause_s = self._pause_s = first_pause_s
         self._ask_again = True  # there may be more that no descriptor tells of
         self._poll_at_s: float | None = None
         self._descriptors: tuple[int, ...] = ()
@@ -51,7 +53,7 @@ class Ear:
         except OperationalError as error:
             self._lost(now_s, error)
         else:
-            self.retry_at_s, self._pause_s = None, FIRST_PAUSE_S
+            self.retry_at_s, self._pause_s = None, self._first_pause_s
             self._ask_again = True
             self._missed = self._missed or again
 

@@ -43,15 +43,18 @@ MODULES: Final[Mapping[str, Module]] = {
             "taskq.compat.state",
             *("_get_active_apps", "_set_current_app", "_set_task_join_will_block"),
             *("_task_join_will_block", "_task_stack", "default_app"),
+            *("disable_trace", "enable_trace"),
         ),
     ),
     "celery.app": Module(
         names={
             **all_from("taskq.current", "app_or_default", "pop_current_task"),
-            **all_from("taskq.compat.app_utils", "AppPickler", "push_current_task"),
+            **all_from("taskq.app.pickling", "AppPickler"),
+            **all_from("taskq.compat.app_utils", "push_current_task"),
             "Celery": "taskq:TaskQ",
             "bugreport": "taskq.app.report:report",
             "default_app": "taskq.compat.state:app_proxy",
+            **all_from("taskq.compat.state", "disable_trace", "enable_trace"),
             "shared_task": "taskq:shared_task",
         },
     ),
@@ -67,7 +70,7 @@ MODULES: Final[Mapping[str, Module]] = {
             **all_from(
                 "taskq.compat.app_utils",
                 *("PendingConfiguration", "app_has_custom", "caller_stacklevel"),
-                *("frame_is_celery", "task_callable_qualname"),
+                *("frame_is_celery", "pydantic_wrapper", "task_callable_qualname"),
             ),
             "App": "taskq:TaskQ",
             "Celery": "taskq:TaskQ",
@@ -83,14 +86,21 @@ MODULES: Final[Mapping[str, Module]] = {
     "celery.app.task": Module(
         names={"Task": "taskq.app.task:Task", "Context": "taskq.app.context:Context"}
     ),
-    "celery.app.trace": Module("taskq.compat.trace"),
+    "celery.app.trace": Module(
+        "taskq.compat.trace",
+        all_from(
+            "taskq.compat.tracing",
+            *("TraceInfo", "fast_trace_task", "reset_worker_optimizations"),
+            *("setup_worker_optimizations", "trace_task_ret"),
+        ),
+    ),
     "celery.app.utils": Module(
         names={
             **all_from(
                 "taskq.compat.app_utils",
-                *("AppPickler", "appstr", "detect_settings", "filter_hidden_settings"),
-                "find_app",
+                *("appstr", "detect_settings", "filter_hidden_settings", "find_app"),
             ),
+            **all_from("taskq.app.pickling", "AppPickler"),
             "Settings": "taskq.conf:Settings",
             "bugreport": "taskq.cli.report:report",
             "sanitize_url": "taskq.conf:sanitize_url",
@@ -111,6 +121,10 @@ MODULES: Final[Mapping[str, Module]] = {
     ),
     "celery.bin.celery": Module(
         names={
+            "UNABLE_TO_LOAD_APP_APP_MISSING": "taskq.cli.find_app:APP_MISSING",
+            "UNABLE_TO_LOAD_APP_ERROR_OCCURRED": "taskq.cli.find_app:ERROR_OCCURRED",
+            "UNABLE_TO_LOAD_APP_MODULE_NOT_FOUND": "taskq.cli.find_app:MODULE_NOT_FOUND",
+            "WRONG_APP_OPTION_USAGE_MESSAGE": "taskq.cli.main:WRONG_PLACE",
             "celery": "taskq.cli.main:taskq",
             "main": "taskq.cli.main:main",
             "report": "taskq.cli.report:command",

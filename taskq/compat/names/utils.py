@@ -49,7 +49,7 @@ MODULES: Final[Mapping[str, Module]] = {
     "celery.utils.serialization": Module(f"{_UTILS}.serialization"),
     "celery.utils.static": Module(f"{_UTILS}.static"),
     "celery.utils.sysinfo": Module(f"{_UTILS}.sysinfo"),
-    "celery.utils.term": Module(f"{_UTILS}.term"),
+    "celery.utils.term": Module("taskq.app.colors"),
     "celery.utils.text": Module(f"{_UTILS}.text"),
     "celery.utils.threads": Module(f"{_UTILS}.threads"),
     "celery.utils.time": Module(f"{_UTILS}.time"),

@@ -232,6 +232,18 @@ class Consumer:
 
     call_soon_ack = call_soon
 
+    def perform_pending_operations(self) -> None:
+        """Make the calls that are due, of ``call_soon`` too, now; in the thread of the loop."""
+        self.timer.run_due()
+
+    def on_connection_error_before_connected(self, exc: BaseException) -> None:
+        """Hear that there is no connection for steps; it is tried again by itself."""
+        logger.warning("consumer steps have no broker: %s; it is tried again", exc)
+
+    def on_connection_error_after_connected(self, exc: BaseException) -> None:
+        """Hear that the connection of steps is lost; it is made again by itself."""
+        logger.warning("the connection of consumer steps is lost: %s", exc)
+
     def create_task_handler(self) -> Callable[[Any], None]:
         """Return what handles a message as the strategy of its task does."""
         diversion = self.controller.diversion

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taskq.app.colors import colored
 from taskq.compat import proxies
 from taskq.compat.utils import (
     abstract,
@@ -33,7 +34,6 @@ from taskq.compat.utils import (
     saferepr,
     serialization,
     sysinfo,
-    term,
     text,
     threads,
     time,
@@ -145,8 +145,8 @@ EXAMPLES: list[tuple[Callable[[], Any], Any]] = [
         "taskq.compat.utils.collections.ChainMap.get",
     ),
     (lambda: imports.symbol_by_name("no.such:Thing", default=3), 3),
-    (lambda: str(term.colored(enabled=True).red("a")), "\x1b[1;31ma\x1b[0m"),
-    (lambda: str(term.colored(enabled=False).red("a")), "a"),
+    (lambda: str(colored(enabled=True).red("a")), "\x1b[1;31ma\x1b[0m"),
+    (lambda: str(colored(enabled=False).red("a")), "a"),
     (lambda: proxies.get_origins({"a": ["x", "y"]}), {"x": "a", "y": "a"}),
     (lambda: proxies.try_import("no_such_module", 3), 3),
 ]

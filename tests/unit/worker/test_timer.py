@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
 from taskq.ports import Reading
+from taskq.worker.components import Timer as TimerStep
 from taskq.worker.timer import Timer
 
 
@@ -91,3 +93,20 @@ def test_a_call_that_fails_ends_nothing(loop: Loop, caplog: pytest.LogCaptureFix
 
     assert loop.calls == ["after"]
     assert "broken" in caplog.text
+
+
+def test_the_step_of_the_timer_hears_of_errors_and_of_what_comes_next() -> None:
+    """What a call raises, and in how many seconds the next one is due."""
+    loop = Loop()
+    heard: list[object] = []
+    step = TimerStep(None)
+    step.on_timer_error = lambda exc: heard.append(str(exc))  # type: ignore[method-assign]
+    step.on_timer_tick = heard.append  # type: ignore[method-assign]
+    step.create(SimpleNamespace(timer=loop.timer))
+
+    loop.timer.call_after(1.0, lambda: 1 / 0)
+    loop.timer.call_after(4.0, loop.calls.append, ("last",))
+    loop.run_until(5.0)
+
+    assert heard == ["division by zero", 3.0]
+    assert loop.calls == ["last"]

@@ -1,4 +1,4 @@
-"""``celery.utils.term``: text in colours."""
+"""Text in colours, for programs that write some; ``celery.utils.term``."""
 
 from __future__ import annotations
 
