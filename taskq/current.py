@@ -8,9 +8,10 @@ node runs in its own context, so one app in one process can stand on the ports o
 from __future__ import annotations
 
 import copy
+import inspect
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any, Final, Protocol
 from weakref import WeakSet
@@ -147,6 +148,11 @@ def _make_default_app() -> AppLike:
         return _Process.default
 
 
+def is_known(app: Any) -> bool:
+    """Whether it is the current app, the default, or the one that was made current last."""
+    return any(each is app for each in (_app_here.get(), _Process.current, _Process.default))
+
+
 def app_or_default(app: Any = None) -> Any:
     """Return what was given, else the current app."""
     if app is not None:
@@ -271,6 +277,31 @@ def announce_app_finalized(app: Any) -> None:
         callbacks = list(_on_finalize)
     for callback in callbacks:
         callback(app)
+
+
+@contextmanager
+def kept() -> Iterator[None]:
+    """Put back, at the end of the block, who is current and default, and what finalizing calls.
+
+    What modules offer that were imported meanwhile stays: they are not imported again.
+    """
+    here, last, default = _app_here.get(), _Process.current, _Process.default
+    with _lock:
+        before = list(_on_finalize)
+    try:
+        yield
+    finally:
+        _app_here.set(here)
+        _Process.current, _Process.default = last, default
+        with _lock:
+            _on_finalize[:] = [
+                each for each in _on_finalize if each in before or not _is_local(each)
+            ]
+
+
+def _is_local(callback: Callable[[Any], object]) -> bool:
+    """Whether it was defined inside of a function, so that nobody else can mean it."""
+    return "<locals>" in getattr(inspect.unwrap(callback), "__qualname__", "")
 
 
 # -- proxies -------------------------------------------------------------------------------------

@@ -54,7 +54,7 @@ class Logging:
     # Loggers belong to the process, whatever number of apps it has.
     already_setup: ClassVar = False
     # Those that were made here, for a child that logs to a file of its own.
-    _handlers: ClassVar[list[tuple[logging.Logger, logging.Handler]]] = []
+    handlers: ClassVar[list[tuple[logging.Logger, logging.Handler]]] = []
 
     def __init__(self, app: HasConf) -> None:
         self.app = app
@@ -135,10 +135,10 @@ class Logging:
 
     @staticmethod
     def _forget_handlers() -> None:
-        for logger, handler in Logging._handlers:
+        for logger, handler in Logging.handlers:
             logger.removeHandler(handler)
             handler.close()
-        Logging._handlers.clear()
+        Logging.handlers.clear()
         Logging.already_setup = False
 
     def setup_logging_subsystem(  # noqa: PLR0917 - Celery's signature
@@ -229,7 +229,7 @@ class Logging:
                 formatter(format, use_color=colorize, datefmt=datefmt or self.datefmt)
             )
             logger.addHandler(handler)
-            Logging._handlers.append((logger, handler))
+            Logging.handlers.append((logger, handler))
         return logger
 
     def supports_color(
@@ -244,9 +244,7 @@ class Logging:
         stream = logfile or sys.__stderr__
         return stream is not None and stream.isatty()
 
-    def colored(
-        self, logfile: str | IO[str] | None = None, enabled: bool | None = None
-    ) -> colored:
+    def colored(self, logfile: str | IO[str] | None = None, enabled: bool | None = None) -> colored:
         """Return what colours text where lines of the log are coloured."""
         return colored(enabled=self.supports_color(enabled, logfile))
 

@@ -66,3 +66,12 @@ class LogPlan(NamedTuple):
         environ[FILE] = self.file or ""
         environ[REDIRECT] = "" if self.redirect_level is None else "1"
         environ[REDIRECT_LEVEL] = "" if self.redirect_level is None else str(self.redirect_level)
+
+    @staticmethod
+    def restore(plan: LogPlan | None, environ: MutableMapping[str, str]) -> None:
+        """Tell what was told before; None: nothing was."""
+        if plan is not None:
+            plan.to_environment(environ)
+            return
+        for name in (LEVEL, FILE, REDIRECT, REDIRECT_LEVEL):
+            environ.pop(name, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import threading
 import warnings
@@ -354,6 +355,7 @@ def shared_task(*args: Any, **kwargs: Any) -> Any:
 def _share(fun: Callable[..., Any], options: Mapping[str, Any]) -> Any:
     given = {key: value for key, value in options.items() if key not in ("shared", "lazy")}
 
+    @functools.wraps(fun)
     def make(app: Any) -> Any:
         return app._task_from_fun(fun, **given)  # noqa: SLF001 - this module's own class
 

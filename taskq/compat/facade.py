@@ -85,7 +85,9 @@ _facades: Final[dict[str, Facade]] = {}
 def facade(name: str) -> Facade:
     """Return the module that stands for one of Celery's; ``KeyError`` if there is no row."""
     if name not in _facades:
-        _facades[name] = Facade(name, MODULES[name])
+        made = _facades[name] = Facade(name, MODULES[name])
+        if MODULES[name].plain:
+            vars(made).update({each: getattr(made, each) for each in made.__all__})
     return _facades[name]
 
 

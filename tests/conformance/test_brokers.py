@@ -70,7 +70,7 @@ def kombu_rig(url: str, traits: Traits, **options: Any) -> Rig:
 class TestKombuMemory(BrokerSuite, ListeningSuite, DeadLettersSuite, ClaimedSuite):
     @pytest.fixture
     def rig(self) -> Iterator[Rig]:
-        rig = kombu_rig("memory://", Traits(requeues_first=False, refuses_unroutable=True))
+        rig = kombu_rig("memory://", Traits(priority="high", refuses_unroutable=True))
         yield rig
         rig.close()
 

@@ -18,6 +18,7 @@ from taskq.adapters.broker.errors import BrokerGoneError
 from taskq.adapters.broker.kombu_advice import explain
 from taskq.adapters.broker.kombu_intake import BATCH, CONNECT_TIMEOUT_S
 from taskq.adapters.broker.kombu_links import Deadline, Link, is_virtual
+from taskq.adapters.broker.kombu_memory import bell_of
 from taskq.adapters.broker.kombu_messages import amqp_message, undecoded, virtual_message
 from taskq.adapters.broker.kombu_virtual import LONGEST_POLL_S
 from taskq.ports import Clock, Inbox, Message, QueueSpec
@@ -204,13 +205,14 @@ class VirtualInbox(KombuInbox):
 
     @property
     def watched(self) -> Sequence[int]:
-        """None."""
-        return ()
+        """None, unless the queue is in this process."""
+        bell = bell_of(self._link.channel)
+        return () if bell is None else (bell.fileno(),)
 
     @property
     def poll_s(self) -> float | None:
         """Often enough for somebody who waits for a reply."""
-        return LONGEST_POLL_S
+        return None if bell_of(self._link.channel) is not None else LONGEST_POLL_S
 
     def _begin(self) -> None:
         channel = self._link.channel
@@ -249,6 +251,10 @@ class VirtualInbox(KombuInbox):
                 self._drop(f"{type(error).__name__}: {error}")
 
     def _pause(self, left_s: float) -> None:
+        bell = bell_of(self._link.channel)
+        if bell is not None:
+            bell.wait(left_s)
+            return
         self._clock.sleep(min(left_s, LONGEST_POLL_S))
 
     def _leave(self) -> None:

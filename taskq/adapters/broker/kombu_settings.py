@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from kombu.connection import Connection
-
+from taskq.adapters.broker.kombu_memory import Connection
 from taskq.ports import Place, Randomness
 
 # How long one answer of a broker may take when the caller has set no limit.

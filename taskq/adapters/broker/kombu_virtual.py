@@ -16,6 +16,7 @@ from taskq.adapters.broker.kombu_again import arrived
 from taskq.adapters.broker.kombu_entities import consumer_arguments
 from taskq.adapters.broker.kombu_intake import BATCH, KombuIntake
 from taskq.adapters.broker.kombu_links import is_virtual
+from taskq.adapters.broker.kombu_memory import bell_of
 from taskq.adapters.broker.kombu_messages import undecoded, virtual_message
 from taskq.ports import Delivery, ExchangeSpec, Malformed, QueueSpec, Settlement, Verdict
 
@@ -71,18 +72,21 @@ class VirtualIntake(KombuIntake[Any]):
 
     @property
     def watched(self) -> Sequence[int]:
-        """None: these transports have to be asked."""
-        return ()
+        """None: these transports have to be asked, unless the queues are in this process."""
+        bell = bell_of(self._link.channel)
+        return () if bell is None else (bell.fileno(),)
 
     @property
     def poll_s(self) -> float | None:
         """What the transport wants, else short after news and longer without."""
+        if bell_of(self._link.channel) is not None:
+            return None
         options = self._link.connection.transport_options or {}
         wanted = options.get(POLLING_INTERVAL)
         return self._poll_s if wanted is None else float(wanted)
 
     def _collect(self) -> None:
-        transport = self._link.connection.transport
+        transport, bell = self._link.connection.transport, bell_of(self._link.channel)
         before = len(self._inbox)
         while len(self._inbox) - before < BATCH:
             try:
@@ -91,6 +95,8 @@ class VirtualIntake(KombuIntake[Any]):
                 break
             except ValueError as error:  # what was in the queue is no JSON, and is gone from it
                 self._take_malformed("", getattr(error, "doc", ""), error)
+        if bell is not None:
+            self._link.channel.ring()  # what was left may be taken next time
         idle = len(self._inbox) == before
         self._poll_s = min(self._poll_s * 2, LONGEST_POLL_S) if idle else SHORTEST_POLL_S
 

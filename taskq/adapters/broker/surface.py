@@ -13,12 +13,13 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from typing import Any, Protocol
 
-from kombu.connection import Connection, ConnectionPool
+from kombu.connection import ConnectionPool
 from kombu.entity import Exchange, Queue
 from kombu.messaging import Consumer, Producer
 from kombu.pools import ProducerPool
 
 from taskq.adapters.broker.kombu_entities import to_exchange, to_queue
+from taskq.adapters.broker.kombu_memory import Connection
 from taskq.ports import ExchangeSpec, QueueSpec
 
 

@@ -14,6 +14,7 @@ class Module:
 
     like: str | None = None  # all public names of this module of ours
     names: Mapping[str, str] = field(default_factory=dict)  # name -> "module:attribute"
+    plain: bool = False  # its names stand in it: who reads it looks into it without asking
 
 
 def all_from(place: str, *names: str) -> dict[str, str]:

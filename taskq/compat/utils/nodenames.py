@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import threading
 from functools import cache
 from typing import Any
 
 from taskq.app.log_files import expand
 from taskq.compat.objects import worker_direct
 from taskq.compat.utils.text import simple_format
-from taskq.wiring.nodenames import DEFAULT_NAME
+from taskq.wiring.nodenames import DEFAULT_NAME, anonymous_name
 
 __all__ = [
     "anon_nodename",
@@ -50,12 +48,7 @@ def default_nodename(hostname: str | None, default_name: str = DEFAULT_NAME) -> 
 
 def anon_nodename(hostname: str | None = None, prefix: str = "gen") -> str:
     """Return a node name that no other thread of no other process has."""
-    number = os.getpid() ^ (threading.get_ident() & 0xFFFF) if _in_thread() else os.getpid()
-    return nodename(f"{prefix}{number}", hostname or gethostname())
-
-
-def _in_thread() -> bool:
-    return threading.current_thread() is not threading.main_thread()
+    return anonymous_name(hostname, prefix)
 
 
 def node_format(s: str, name: str | None, **extra: Any) -> str:

@@ -22,12 +22,12 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[Logging]:
     loggers = [logging.getLogger(name) for name in (None, "taskq", "taskq.task")]
     before = [(logger, logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
     streams, already = (sys.stdout, sys.stderr), Logging.already_setup
-    handlers_made, Logging._handlers = Logging._handlers, []
+    handlers_made, Logging.handlers = Logging.handlers, []
     process = multiprocessing.current_process()
     name = process.name
     Logging.already_setup = False
     yield Logging(SimpleNamespace(conf=Settings()))
-    Logging.already_setup, Logging._handlers = already, handlers_made
+    Logging.already_setup, Logging.handlers = already, handlers_made
     process.name = name
     sys.stdout, sys.stderr = streams
     for logger, handlers, level, propagate in before:

@@ -267,7 +267,8 @@ def test_builtin_tasks_run_what_they_are_given(app: LabApp, work: Work, add: Any
 
 def test_every_app_has_the_builtin_tasks(app: LabApp) -> None:
     """The tasks that canvases are made of are registered under Celery's names."""
-    assert {name for name in app.tasks if name.startswith("celery.")} == {
+    # Another test of this process may have imported the module that shares ``celery.ping``.
+    assert {name for name in app.tasks if name.startswith("celery.")} - {"celery.ping"} == {
         "celery.accumulate",
         "celery.backend_cleanup",
         "celery.chain",

@@ -56,6 +56,7 @@ def stub(request: pytest.FixtureRequest) -> Iterator[Any]:
     worker = Stub(**request.param)
     app = SimpleNamespace(
         Worker=worker.tell,
+        conf=SimpleNamespace(worker_hijack_root_logger=True),
         finalize=lambda: None,
         set_current=lambda: None,
         set_default=lambda: None,
@@ -63,6 +64,11 @@ def stub(request: pytest.FixtureRequest) -> Iterator[Any]:
     )
     yield app
     worker.released.set()
+
+
+def started(stub: Any, **options: Any) -> Any:
+    """Start the stub's worker."""
+    return start_worker(stub, WorkController=stub.worker.tell, perform_ping_check=False, **options)
 
 
 def test_tasks_run_while_the_block_lasts(app: TaskQ) -> None:
@@ -83,7 +89,7 @@ def test_tasks_run_while_the_block_lasts(app: TaskQ) -> None:
 
     try:
         with start_worker(app, pool="solo", ping_task_timeout=5.0) as worker:
-            assert worker.hostname.startswith("celery@")
+            assert worker.hostname.startswith("gen")
             assert add.delay(2, 3).get(timeout=5) == 5
     finally:
         for signal, receive in receivers:
@@ -105,7 +111,7 @@ def test_a_worker_that_does_not_start_says_why(stub: Any, said: str) -> None:
     """A worker that ends before it is ready fails the test at once."""
     with (
         pytest.raises(WorkerThreadError, match=f"did not start: .*{said}"),
-        start_worker(stub, perform_ping_check=False),
+        started(stub),
     ):
         pytest.fail("the block must not be entered")
 
@@ -115,11 +121,13 @@ def test_a_worker_that_is_never_ready_is_given_up(
     stub: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Waiting for a worker has a limit."""
-    monkeypatch.setattr(testing, "START_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(testing.worker, "START_TIMEOUT_S", 0.01)
 
     with (
         pytest.raises(WorkerThreadError, match=r"not ready after 0\.01 s; does its broker run"),
-        start_worker(stub, perform_ping_check=False, shutdown_timeout=0.01),
+        start_worker(
+            stub, WorkController=stub.worker.tell, perform_ping_check=False, shutdown_timeout=0.01
+        ),
     ):
         pytest.fail("the block must not be entered")
 
@@ -127,7 +135,13 @@ def test_a_worker_that_is_never_ready_is_given_up(
 @pytest.mark.parametrize("stub", [{"ends": False}], indirect=True)
 def test_a_worker_that_does_not_end_is_named(stub: Any) -> None:
     """A task that still runs when the block is left is an error of the test."""
-    block = start_worker(stub, perform_ping_check=False, shutdown_timeout=0.01, queues="q")
+    block = start_worker(
+        stub,
+        WorkController=stub.worker.tell,
+        perform_ping_check=False,
+        shutdown_timeout=0.01,
+        queues="q",
+    )
 
     with pytest.raises(WorkerThreadError, match=r"did not end within 0\.01 s: a task"), block:
         pass
@@ -141,6 +155,6 @@ def test_a_worker_that_ends_badly_is_named(stub: Any) -> None:
     """What ends the worker's thread reaches the test."""
     with (
         pytest.raises(WorkerThreadError, match="ended badly: KeyError"),
-        start_worker(stub, perform_ping_check=False),
+        started(stub),
     ):
         pass

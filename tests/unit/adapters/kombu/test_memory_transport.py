@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import os
+import select
 import zlib
+from pathlib import Path
 
 import pytest
+from kombu import Connection as KombuConnection
 from kombu.transport.memory import Channel as MemoryChannel
 
 from taskq.adapters.broker.kombu import KombuBroker
+from taskq.adapters.broker.kombu_memory import Connection
 from taskq.adapters.clock import SystemClock
 from taskq.adapters.randomness import SystemRandomness
+from taskq.errors import OperationalError
 from taskq.ports import (
     Delivery,
     ExchangeSpec,
+    Intake,
     Malformed,
     Message,
     Outgoing,
@@ -72,8 +79,21 @@ def test_what_is_no_message_is_reported_and_does_not_stop_the_rest(
     assert broker.length(queue.name) == 0
 
 
-def test_an_idle_worker_looks_less_often(broker: KombuBroker, queue: QueueSpec) -> None:
+def in_files(folder: Path, **options: object) -> KombuBroker:
+    """Return a broker on a transport that has to be asked."""
+    folders = {"data_folder_in": str(folder), "data_folder_out": str(folder)}
+    return KombuBroker(
+        "filesystem://",
+        clock=SystemClock(),
+        randomness=SystemRandomness(),
+        place=Place("h", 1),
+        transport_options={**folders, "control_folder": str(folder / "control"), **options},
+    )
+
+
+def test_an_idle_worker_looks_less_often(tmp_path: Path, queue: QueueSpec) -> None:
     """And at once more often when something came."""
+    broker = in_files(tmp_path)
     intake = broker.consume([queue], "w")
     rhythm = []
     for _ in range(5):
@@ -83,24 +103,101 @@ def test_an_idle_worker_looks_less_often(broker: KombuBroker, queue: QueueSpec) 
     intake.receive()
     rhythm.append(intake.poll_s)
     intake.close()
+    broker.close()
 
     assert rhythm == [0.02, 0.04, 0.05, 0.05, 0.05, 0.01]
 
 
-def test_the_users_polling_interval_is_kept(queue: QueueSpec) -> None:
+def test_the_users_polling_interval_is_kept(tmp_path: Path, queue: QueueSpec) -> None:
     """On SQS each look costs money."""
-    broker = KombuBroker(
-        "memory://",
-        clock=SystemClock(),
-        randomness=SystemRandomness(),
-        place=Place("h", 1),
-        transport_options={"polling_interval": 3},
-    )
+    broker = in_files(tmp_path, polling_interval=3)
     intake = broker.consume([queue], "w")
 
     assert intake.poll_s == 3.0
     intake.close()
     broker.close()
+
+
+def readable(intake: Intake) -> bool:
+    """Whether a worker that waits would wake now."""
+    return bool(select.select(list(intake.watched), [], [], 0)[0])
+
+
+def test_queues_in_memory_wake_who_waits(broker: KombuBroker, queue: QueueSpec) -> None:
+    """Nobody asks again and again: a message, or room for one, is what wakes."""
+    intake = broker.consume([queue], "w")
+    intake.set_prefetch(1)
+    intake.receive()
+    assert intake.poll_s is None
+    assert not readable(intake)
+
+    broker.publish([outgoing(queue, b"one"), outgoing(queue, b"two")])
+    assert readable(intake)
+
+    (first,) = intake.receive()
+    assert not readable(intake), "there is no room: to wake would be to spin"
+
+    intake.settle([Settlement(first.tag, Verdict.ACK)])
+    assert readable(intake)
+    assert len(intake.receive()) == 1
+    intake.close()
+
+
+def test_a_message_that_is_given_back_stands_where_it_was(
+    broker: KombuBroker, queue: QueueSpec
+) -> None:
+    """In its own queue alone, in front, and says that it was out before."""
+    twin = QueueSpec(f"{queue.name}-twin", queue.exchange, queue.routing_key)
+    broker.declare([queue, twin])
+    broker.publish([outgoing(queue, body) for body in (b"1", b"2", b"3")])
+    intake = broker.consume([queue], "w")
+    got = intake.receive()
+    intake.settle([Settlement(got[2].tag, Verdict.ACK)])
+    intake.close()
+
+    again = broker.consume([queue], "w")
+    bodies = [(one.message.body, one.redelivered) for one in again.receive()]
+    again.close()
+    assert bodies == [(b"1", True), (b"2", True)]
+    assert broker.length(twin.name) == 3
+
+
+def test_programs_that_use_kombu_by_themselves_see_the_same_queues(
+    broker: KombuBroker, queue: QueueSpec
+) -> None:
+    """Also in a queue that kombu made first; but nobody looks into a space of another's."""
+    with KombuConnection("memory://") as theirs:
+        box = theirs.SimpleQueue(queue.name)
+        box.put({"n": 1})
+        intake = broker.consume([queue], "w")
+        (got,) = intake.receive()
+        intake.settle([Settlement(got.tag, Verdict.REQUEUE)])
+        intake.close()
+        assert box.get(timeout=5).payload == {"n": 1}
+        box.close()
+
+    apart = Connection("memory://", transport_options={"space": "a room of its own"})
+    with apart:
+        assert not apart.channel()._has_queue(queue.name)
+
+
+def test_a_forked_child_is_told_that_nobody_hears_it(broker: KombuBroker, queue: QueueSpec) -> None:
+    """What it would put into its copy of the queues would be lost."""
+    intake = broker.consume([queue], "w")
+    broker.declare([queue])
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            broker.publish([outgoing(queue, b"x")])
+        except OperationalError as error:
+            code = 0 if "another broker" in str(error) else 2
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    intake.close()
+
+    assert os.waitstatus_to_exitcode(status) == 0
 
 
 def test_a_url_without_a_password_shows_none(broker: KombuBroker) -> None:
