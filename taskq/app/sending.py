@@ -23,12 +23,15 @@ from taskq.app.events import event_message
 from taskq.app.result import AsyncResult
 from taskq.app.routing import Destination
 from taskq.app.send_settings import publish_options
+from taskq.canvas.plain import with_plain_followers
 from taskq.errors import AlwaysEagerIgnored, EncodeError, MessageTooLarge
 from taskq.ports import Message, Outgoing, Ports
 from taskq.protocol.message import Call, Parts
 
 __all__ = ["Prepared", "Sending"]
 
+# Serializers that write a signature as the dict that it is.
+_WRITES_DATA: Final = frozenset({"json", "application/json"})
 _ROUTING: Final = ("queue", "exchange", "routing_key", "exchange_type")
 
 
@@ -297,7 +300,8 @@ class Sending(Derived):
     ) -> Message:
         codec = ports.codec
         try:
-            encoded = codec.encode(parts.body, serializer)
+            told = parts.body if serializer in _WRITES_DATA else with_plain_followers(parts.body)
+            encoded = codec.encode(told, serializer)
         except EncodeError as error:
             raise explain_encode_error(
                 error,
