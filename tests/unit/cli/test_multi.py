@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -108,14 +109,20 @@ def test_names_and_patterns_are_printed() -> None:
 
 
 def test_a_stale_pid_file_stops_nobody(tmp_path: Path) -> None:
-    """A number that is another program's by now, or nobody's, is not sent a signal."""
-    (tmp_path / "gone.pid").write_text("999999999\n")
-    (tmp_path / "other.pid").write_text(f"{os.getppid()}\n")
+    """A number that is another program's by now, or nobody's, is not sent a signal.
 
-    code, output = invoke("stop", "gone", "other", "none", f"--pidfile={tmp_path}/%n.pid")
+    Also if its command line has the word in a path: whoever tests workers is none.
+    """
+    line = [sys.executable, "-c", "input()", "tests/unit/worker", "my-worker.py"]
+    with subprocess.Popen(line, stdin=subprocess.PIPE) as other:
+        (tmp_path / "gone.pid").write_text("999999999\n")
+        (tmp_path / "other.pid").write_text(f"{other.pid}\n")
+        code, output = invoke("stop", "gone", "other", "none", f"--pidfile={tmp_path}/%n.pid")
+        other.communicate(b"\n")
 
     assert code == 0
     assert output.count("DOWN") == 3
+    assert other.returncode == 0
 
 
 def test_an_unknown_command_is_wrong_use() -> None:
