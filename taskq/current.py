@@ -63,8 +63,12 @@ class AppLike(Protocol):
     def send_task(self, name: str, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
         """Send by name; returns a result."""
 
-    def fail_here(self, body: Any, error: Exception) -> Any:
-        """End the body of a chord that has failed in this process; returns its handle."""
+    @property
+    def runs_here(self) -> bool:
+        """Whether what is sent now runs in this process."""
+
+    def run_here(self, send: Callable[[], Any], throw: bool | None = None) -> Any:
+        """Run in this process what is sent inside of ``send``; returns handles that are ready."""
 
     def together(self) -> AbstractContextManager[None]:
         """Publish what is sent inside in one go."""

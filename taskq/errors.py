@@ -75,7 +75,10 @@ class TaskqWarning(UserWarning):
 
 
 class AlwaysEagerIgnored(TaskqWarning):
-    """``send_task`` went to the broker although ``task_always_eager`` is on."""
+    """Celery's: ``send_task`` went to the broker although ``task_always_eager`` is on.
+
+    Here nobody warns of it: ``send_task`` runs the task like any other call.
+    """
 
 
 class DuplicateNodenameWarning(TaskqWarning):

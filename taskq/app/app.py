@@ -18,10 +18,11 @@ from types import ModuleType
 from typing import Any, ClassVar, Final, Self
 
 from taskq import canvas, current, signals
-from taskq.app import eager, eager_result, result, result_set
+from taskq.app import eager_result, result, result_set
 from taskq.app.builtins import add_builtin_tasks
 from taskq.app.dead_letters import DeadLetters
 from taskq.app.discovery import symbol
+from taskq.app.eager.pool import NoLimits
 from taskq.app.lamport import LamportClock
 from taskq.app.loader import LOADERS, attach
 from taskq.app.log import Logging
@@ -32,6 +33,7 @@ from taskq.app.task_traits import traits_of
 from taskq.canvas.signature import Signature, signature
 from taskq.core.traits import TaskTraits
 from taskq.ports import Ports
+from taskq.ports.limits import Limiter
 
 __all__ = ["App"]
 
@@ -287,6 +289,10 @@ class App(Sending, ABC):
         """Return versions and settings without secrets, as text."""
         return report(self)
 
+    def eager_limiter(self) -> Limiter:
+        """Make what keeps the time limits of eager calls; the bare app keeps none."""
+        return NoLimits()
+
     # -- classes that know this app ---------------------------------------------------------------
 
     @cached_property
@@ -309,10 +315,6 @@ class App(Sending, ABC):
     def ResultSet(self) -> Any:  # noqa: N802 - Celery's name
         """Makes a handle of several results."""
         return self.subclass_with_self(result_set.ResultSet, attribute="_app")
-
-    def fail_here(self, body: Any, error: Exception) -> Any:
-        """End the body of a chord that has failed in this process; returns its handle."""
-        return eager.fail(self, body, error)
 
     @cached_property
     def GroupResult(self) -> Any:  # noqa: N802 - Celery's name

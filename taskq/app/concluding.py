@@ -28,7 +28,7 @@ from taskq.errors import (
 from taskq.ports import ChordPart, Ending, EndingKind, Job, Outgoing, ResultRecord
 from taskq.protocol.saferepr import safe_repr
 
-__all__ = ["Concluding"]
+__all__ = ["Concluding", "error_of"]
 
 logger: Final = logging.getLogger("taskq.worker")
 
@@ -37,7 +37,7 @@ Consequences = tuple[tuple[Outgoing, ...], ResultRecord | None, ChordPart | None
 _SUMMARY_LIMIT: Final = 1024
 
 
-def _error_of(job: Job, kind: EndingKind, reason: str, detail: Mapping[str, Any]) -> Exception:
+def error_of(job: Job, kind: EndingKind, reason: str, detail: Mapping[str, Any]) -> Exception:
     """Return what is stored as the reason of an ending."""
     given = detail.get("error")
     return given if isinstance(given, Exception) else _ERRORS[kind](job, reason)
@@ -112,7 +112,7 @@ class Concluding:
         self, job: Job, kind: EndingKind, reason: str, detail: Mapping[str, Any]
     ) -> Ending:
         """Make an ending."""
-        error = _error_of(job, kind, reason, detail)
+        error = error_of(job, kind, reason, detail)
         if kind is EndingKind.MALFORMED:
             return self._malformed(job, error)
         try:

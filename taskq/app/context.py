@@ -80,6 +80,7 @@ class Context:
     properties: Mapping[str, Any] | None = None
     stamped_headers: list[str] | None = None
     stamps: Mapping[str, Any] | None = None
+    chord_store: Any = None  # of an eager call: where its chord is counted
     added_to_chord: list[Any] | None = None  # by the body, to be sent when it has ended
     utc: bool | None = None
 

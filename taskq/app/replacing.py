@@ -1,7 +1,7 @@
 """What ``task.replace`` and ``task.add_to_chord`` do.
 
-The replacement is sent by ``run_task`` when the body has ended, together with all else that follows
-from it (``eager`` runs it then); ``Replaced`` carries it there.
+The replacement is sent by ``work`` when the body has ended, together with all else that follows
+from it; ``Replaced`` carries it there.
 """
 
 from __future__ import annotations
@@ -52,8 +52,7 @@ def replace(task: Any, sig: Any) -> Any:
     if request.called_directly:
         raise Ignore("Replaced by new task")
     sig = _followed(task, request, maybe_signature(sig, app=task.app).clone())
-    if not request.is_eager:
-        sig = _in_its_place(request, sig)
+    sig = _in_its_place(request, sig)
     try:
         return task.on_replace(sig)
     except Replaced:
@@ -95,7 +94,7 @@ def _in_its_place(request: Any, sig: Any) -> Any:
 
 
 def send_replacement(sig: Any) -> NoReturn:
-    """End the body by ``Replaced``: a worker sends the signature, ``apply`` runs it.
+    """End the body by ``Replaced``, which carries the signature to who sends it.
 
     So ``return self.replace(...)`` and ``raise self.replace(...)`` do the same, wherever they run.
     """
@@ -107,7 +106,7 @@ def add_to_chord(task: Any, sig: Any, lazy: bool = False) -> Any:
     request, app = task.request, task.app
     if not request.chord:
         raise ValueError("Current task is not member of any chord")
-    store = app.ports.store
+    store = request.chord_store or app.ports.store
     if not isinstance(store, GrowsChords):
         raise NotImplementedError(
             f"add_to_chord: the result store {store.name} cannot add members to a chord that runs"
@@ -122,12 +121,11 @@ def add_to_chord(task: Any, sig: Any, lazy: bool = False) -> Any:
         "root_id": request.root_id,
         "group_index": index_of_added(request.group_index or 0, request.retries, len(added)),
     }
-    if lazy or request.is_eager:
+    if lazy:
         # The caller sends it.  Counted before that: the chord must not end without it.
         mark = f"+{request.id}:{place['group_index']}"
         store.grow_chord(request.group, 1, mark)
-        result = sig.freeze(**place)
-        return result if lazy else sig.apply_async()
+        return sig.freeze(**place)
     result = sig.freeze(parent_id=request.id, **place)
     request.added_to_chord = [*added, sig]
     return result

@@ -11,6 +11,7 @@ import sys
 from typing import Any, Final, NoReturn
 
 from taskq.app.context import OUR_PREFIX
+from taskq.app.eager.place import post
 from taskq.errors import MaxRetriesExceededError, Retry
 
 __all__ = ["MAX_RETRIES", "retry", "signature_from_request"]
@@ -96,7 +97,9 @@ def retry(
     said = Retry(exc=exc, when=eta or countdown, is_eager=request.is_eager, sig=sig)
     if throw:
         raise said
-    if not request.is_eager:
+    if request.is_eager:
+        post(task.app, sig.apply_async)
+    else:
         sig.apply_async()
     return said
 

@@ -9,8 +9,7 @@ alone is worked out once (``derived.py``), and what depends on the route alone o
 from __future__ import annotations
 
 import contextlib
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
@@ -18,13 +17,14 @@ from typing import Any, Final, NamedTuple
 from taskq import current, signals
 from taskq.app.calling import build_call
 from taskq.app.derived import Derived
+from taskq.app.discovery import symbol
 from taskq.app.encode_errors import explain_encode_error
 from taskq.app.events import event_message
 from taskq.app.result import AsyncResult
 from taskq.app.routing import Destination
 from taskq.app.send_settings import publish_options
 from taskq.canvas.plain import with_plain_followers
-from taskq.errors import AlwaysEagerIgnored, EncodeError, MessageTooLarge
+from taskq.errors import EncodeError, MessageTooLarge
 from taskq.ports import Message, Outgoing, Ports
 from taskq.protocol.message import Call, Parts
 
@@ -32,6 +32,8 @@ __all__ = ["Prepared", "Sending"]
 
 # Serializers that write a signature as the dict that it is.
 _WRITES_DATA: Final = frozenset({"json", "application/json"})
+# By its name: a worker stands on the app, and the app on this.
+_RUN_HERE: Final = "taskq.app.eager.running:run_here"
 _ROUTING: Final = ("queue", "exchange", "routing_key", "exchange_type")
 
 
@@ -119,11 +121,25 @@ class Sending(Derived):
             chain=chain,
             replaced_task_nesting=replaced_task_nesting,
         )
-        if self.send_settings.always_eager:
-            warnings.warn(
-                "task_always_eager has no effect on send_task", AlwaysEagerIgnored, stacklevel=2
+        if self.runs_here:
+            here: AsyncResult[Any] = self.run_here(
+                lambda: self.send_call(name, args, kwargs, options, task_type)
             )
+            return here
         return self.send_call(name, args, kwargs, options, task_type)
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether what is sent now runs in this process; not what a worker sends on its own."""
+        return self.send_settings.always_eager and not self._is_collecting()
+
+    @staticmethod
+    def _is_collecting() -> bool:
+        return _outbox.get() is not None and _publisher.get() is None
+
+    def run_here(self, send: Callable[[], Any], throw: bool | None = None) -> Any:
+        """Run in this process what is sent inside of ``send``; return handles that are ready."""
+        return symbol(_RUN_HERE)(self, send, throw)
 
     def send_call(
         self, name: str, args: Any, kwargs: Any, options: dict[str, Any], task: Any = None

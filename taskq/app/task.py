@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, TypeVar, overload
 
 from taskq import current
-from taskq.app import eager, replacing, retrying
+from taskq.app import replacing, retrying
 from taskq.app.context import Context
 from taskq.app.discovery import symbol
+from taskq.app.eager.place import store_state
 from taskq.app.eager_result import EagerResult
 from taskq.app.events import event_message
 from taskq.app.request_stack import RequestStack
@@ -125,13 +127,13 @@ class Task(TaskClass, Generic[P, R]):
         options = {**self._get_exec_options(), **options}
         if options.get("ignore_result") is None:
             options["ignore_result"] = bool(self.ignore_result)
-        if app.send_settings.always_eager:
-            return self.apply(
-                args, kwargs, link=link, link_error=link_error, task_id=task_id, **options
-            )
         options.update(task_id=task_id, producer=producer, link=link, link_error=link_error)
         options["shadow"] = shadow
-        result: AsyncResult[R] = app.send_call(self.name, args, kwargs, options, self)
+        result: AsyncResult[R]
+        if app.runs_here:
+            result = app.run_here(lambda: app.send_call(self.name, args, kwargs, options, self))
+        else:
+            result = app.send_call(self.name, args, kwargs, options, self)
         return result
 
     def _check_arguments(self, args: Any, kwargs: Any) -> None:
@@ -166,15 +168,19 @@ class Task(TaskClass, Generic[P, R]):
         task_id: str | None = None,
         retries: int = 0,
         throw: bool | None = None,
-        logfile: Any = None,
-        loglevel: Any = None,
+        logfile: Any = None,  # noqa: ARG002 - Celery's
+        loglevel: Any = None,  # noqa: ARG002 - Celery's
         headers: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> EagerResult[R]:
         """Run the task here and now, as a worker would: through codec, request and retries."""
         options.update(link=link, link_error=link_error, task_id=task_id, retries=retries)
-        options.update(logfile=logfile, loglevel=loglevel, headers=headers)
-        return eager.apply(self, args, kwargs, throw, options)
+        options.update(headers=headers, add_to_parent=False)
+        app = self.app
+        result: EagerResult[R] = app.run_here(
+            lambda: app.send_call(self.name, args, kwargs, options, self), throw
+        )
+        return result
 
     # -- signatures -------------------------------------------------------------------------------
 
@@ -300,9 +306,11 @@ class Task(TaskClass, Generic[P, R]):
             raise RuntimeError(
                 f"task {self.name!r}: update_state outside of a running task needs a task_id"
             )
-        if request.is_eager and not self.store_eager_result:
-            return
-        self.backend.store_result(task_id, meta, state, request=request, **kwargs)
+        store = partial(self.backend.store_result, task_id, meta, state, request=request, **kwargs)
+        if request.is_eager:
+            store_state(self.app, store, beneath=bool(self.store_eager_result))
+        else:
+            store()
 
     def send_event(
         self, type_: str, retry: bool = True, retry_policy: Any = None, **fields: Any

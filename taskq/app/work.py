@@ -68,6 +68,8 @@ class _Loop:
 class Work:
     """Runs jobs of one app on one node."""
 
+    join_blocks = True  # a body that waits for another task holds its slot
+
     def __init__(self, app: Any, node: str) -> None:
         self.app, self.node = app, node
         self._plans: dict[str, TaskPlan] = {}
@@ -102,7 +104,7 @@ class Work:
             if isinstance(come, Ending):
                 return come
             incoming, plan, request = come
-            tokens = run_task.enter(plan, request)
+            tokens = run_task.enter(plan, request, join_blocks=self.join_blocks)
             try:
                 began_s = self._began(plan, request)
                 if plan.is_async:
@@ -124,7 +126,7 @@ class Work:
             if isinstance(come, Ending):
                 return come
             incoming, plan, request = come
-            tokens = run_task.enter(plan, request)
+            tokens = run_task.enter(plan, request, join_blocks=self.join_blocks)
             try:
                 began_s = self._began(plan, request)
                 outcome = await run_task.call_async(

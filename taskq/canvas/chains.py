@@ -10,9 +10,7 @@ from taskq.canvas.composite import Row, leaves, link_results, take
 from taskq.canvas.joining import append_step, pieces, without_nested_bodies
 from taskq.canvas.parts import Fixing, listed
 from taskq.canvas.signature import Signature, maybe_signature
-from taskq.canvas.stamping import merged_stamps
 from taskq.canvas.steps import Unfolded
-from taskq.states import SUCCESS
 
 __all__ = ["chain"]
 
@@ -161,29 +159,6 @@ class chain(Row[Any]):  # noqa: N801 - Celery's name
         if self.tasks:
             self.options["task_id"] = result.id
             self.tasks[0].options.update(said.lineage)
-        return result
-
-    def apply(
-        self, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Any
-    ) -> Any:
-        """Run all steps here; what does not succeed is the last one."""
-        steps = pieces(self)
-        links, last = take(options, "link", "link_error"), take(options, "task_id")
-        if steps:
-            _spread(links, steps)
-        # Links and arguments of the chain itself are those of its pieces already.
-        own = {name: value for name, value in self.options.items() if name not in _OF_PIECES}
-        said = merged_stamps(own, options)
-        result: Any = None
-        given, named = () if self.immutable else tuple(args or ()), dict(kwargs or {})
-        for step in steps:
-            before = result
-            result = step.apply(given, named, **said, **(last if step is steps[-1] else {}))
-            if before is not None:
-                link_results(result, before)
-            if step is steps[-1] or result.state != SUCCESS:
-                break
-            given, named = (result.get(),), {}
         return result
 
     def __repr__(self) -> str:

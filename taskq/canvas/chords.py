@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Self, TypeVar
 
@@ -21,8 +21,6 @@ from taskq.canvas.signature import Signature, maybe_signature
 from taskq.canvas.stamping import StampingVisitor, merged_stamps, with_stamps
 from taskq.canvas.steps import COMPOSITE, OpenChord, Unfolded, is_chunks
 from taskq.canvas.unlocking import unlock_step
-from taskq.errors import ChordError
-from taskq.states import SUCCESS
 
 __all__ = ["chord"]
 
@@ -223,6 +221,8 @@ class chord(Composite[Any]):  # noqa: N801 - Celery's name
         ``propagate`` it raises, and with False its error stands among the results.
         """
         named = dict(kwargs or {}) if body is None else {**(kwargs or {}), "body": body}
+        if propagate is None:
+            return super().apply(args, named, **options)
         own = self.clone()
         header, last, given = own._given(named)  # noqa: SLF001 - its own copy
         own._gather()  # noqa: SLF001 - its own copy
@@ -232,13 +232,7 @@ class chord(Composite[Any]):  # noqa: N801 - Celery's name
         body_id = take(said, "task_id")
         add_links(said, last)
         header_result = header.apply(self._in_front(args), given, **said)
-        failed = next((one for one in _ends(header_result) if one.state != SUCCESS), None)
-        if failed is None or propagate is not None:
-            values = header_result.get(propagate=bool(propagate))
-            result = last.apply((values,), {}, **body_id)
-        else:
-            error = ChordError(f"Dependency {failed.id} raised {failed.result!r}")
-            result = self.app.fail_here(last.set(**body_id), error)
+        result = last.apply((header_result.get(propagate=propagate),), {}, **body_id)
         link_results(result, header_result)
         return result
 
@@ -289,12 +283,6 @@ class chord(Composite[Any]):  # noqa: N801 - Celery's name
             return f"group({self._members()!r}) | {self.body!r}"
         shown: str = self.body.reprcall(self._members())
         return shown
-
-
-def _ends(result: Any) -> Iterator[Any]:
-    """Yield the results of all tasks of which a result is made."""
-    for each in getattr(result, "results", [result]):
-        yield from [each] if each is result else _ends(each)
 
 
 def _as_body(body: Any) -> Any:

@@ -44,11 +44,18 @@ class Composite(Signature[R]):
         **options: Any,
     ) -> Any:
         """Send it; returns the handle of what comes of it."""
-        if self.app.conf.task_always_eager:
-            return self.apply(args or (), kwargs or {}, **options)
         if route_name is not None:
             options["route_name"] = route_name
+        if self.app.runs_here:
+            return self.app.run_here(lambda: self._send(args, kwargs, options))
         return self._send(args, kwargs, options)
+
+    def apply(
+        self, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Any
+    ) -> Any:
+        """Run all of it here."""
+        throw = options.pop("throw", None)
+        return self.app.run_here(lambda: self._send(args, kwargs, options), throw)
 
     def _send(self, args: Sequence[Any] | None, kwargs: Any, options: Mapping[str, Any]) -> Any:
         """Send it, whatever the settings say."""

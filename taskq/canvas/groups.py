@@ -8,7 +8,6 @@ from typing import Any, Final, Self
 from taskq.canvas.composite import Row, add_links, leaves, take
 from taskq.canvas.parts import Fixing, is_nothing
 from taskq.canvas.signature import Signature, maybe_signature
-from taskq.canvas.stamping import merged_stamps
 from taskq.canvas.steps import Operation, Unfolded
 from taskq.current import get_current_worker_task
 
@@ -126,19 +125,6 @@ class group(Row[list[Any]]):  # noqa: N801 - Celery's name
     def flatten(self) -> None:
         """Let the members of groups within this one be its own."""
         self.tasks = list(_flat(self.tasks))
-
-    def apply(
-        self, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Any
-    ) -> Any:
-        """Run all members here."""
-        said = merged_stamps(self.options, options)
-        take(said, "group_id", "chord", "group_index", "chain", "reply_to")
-        said.update(take(said, "root_id", "parent_id"))
-        own_id = said.pop("task_id", None) or self.app.new_id()
-        given = self._in_front(args)
-        members = _flat([member.clone() for member in self.tasks])
-        results = [member.apply(given, kwargs or {}, **said) for member in members]
-        return self.app.GroupResult(own_id, results)
 
     # -- changing --------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, ClassVar
 
@@ -10,7 +10,6 @@ from taskq.canvas.composite import Composite, add_links, leaves, take
 from taskq.canvas.groups import group
 from taskq.canvas.parts import task_name_from
 from taskq.canvas.signature import Signature, maybe_signature
-from taskq.canvas.stamping import merged_stamps
 from taskq.canvas.steps import Step, Unfolded
 
 __all__ = ["chunks", "xmap", "xstarmap"]
@@ -117,15 +116,6 @@ class chunks(Composite[list[Any]]):  # noqa: N801 - Celery's name
     ) -> Unfolded:
         """Send a message for each part."""
         return self.group().unfold((), {}, **said)
-
-    def apply(
-        self,
-        args: Sequence[Any] = (),  # noqa: ARG002 - it is immutable
-        kwargs: Mapping[str, Any] | None = None,  # noqa: ARG002 - it is immutable
-        **options: Any,
-    ) -> Any:
-        """Run all parts here."""
-        return self.group().apply((), {}, **merged_stamps(self.options, options))
 
 
 def _as_signature(task: Any, app: Any) -> Any:

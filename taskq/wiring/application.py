@@ -20,6 +20,7 @@ from taskq.app.backend import Backend
 from taskq.app.configuring import CONFIG_VARIABLES
 from taskq.app.discovery import symbol
 from taskq.ports import Place, Ports
+from taskq.ports.limits import Limiter
 from taskq.wiring.brokers import Ground, broker_urls, make_broker
 from taskq.wiring.loading import load
 from taskq.wiring.stores import make_store
@@ -54,6 +55,11 @@ class TaskQ(App):
             broker=broker,
             store=store,
         )
+
+    def eager_limiter(self) -> Limiter:
+        """Keep the time limits of eager calls, by the clock of this machine."""
+        found: Limiter = load("taskq.adapters.pools.eager_limits:EagerLimits")()
+        return found
 
     # A class of results, or its path, that counts more than ``result_backend``.
     backend_cls: Any = None

@@ -11,7 +11,7 @@ import pytest
 
 from taskq import signals
 from taskq.app.work import Work
-from taskq.errors import AlwaysEagerIgnored, EncodeError
+from taskq.errors import EncodeError, NotRegistered
 from taskq.ports import RetryPolicy
 from tests.unit.app.fakes import DictStore, LabApp, RecordingBroker, body_of, drain, job_of, meta_of
 
@@ -343,14 +343,14 @@ def test_a_child_inherits_the_priority_where_the_setting_says_so(
     assert child.message.headers["root_id"] == child.message.headers["parent_id"]
 
 
-def test_send_task_warns_that_it_is_never_eager(app: LabApp, broker: RecordingBroker) -> None:
-    """Under task_always_eager a task that is sent by name goes to the broker all the same."""
+def test_send_task_is_eager_too(app: LabApp, add: Any, broker: RecordingBroker) -> None:
+    """Under task_always_eager a task that is sent by name runs here, or is not known here."""
     app.conf.task_always_eager = True
 
-    with pytest.warns(AlwaysEagerIgnored):
-        app.send_task("x")
-
-    assert len(broker.sent) == 1
+    assert app.send_task(add.name, (1, 2)).get() == 3
+    with pytest.raises(NotRegistered):
+        app.send_task("x").get()
+    assert broker.sent == []
 
 
 def test_protocol_1_is_sent_where_the_setting_says_so(

@@ -83,7 +83,6 @@ class PaperTask:
         return self.app.send_task(self.name, args, kwargs, **{"ignore_result": False, **options})
 
     def apply(self, args: Any = None, kwargs: Any = None, **options: Any) -> PaperResult:
-        self.app.applied.append((self.name, tuple(args or ()), options))
         task_id = options.get("task_id") or self.app.new_id()
         try:
             return PaperResult(task_id, value=self.run(*(args or ()), **(kwargs or {})))
@@ -140,8 +139,17 @@ class PaperApp:
     def sig(self, name: str, *args: Any, **options: Any) -> Signature[Any]:
         return Signature(name, args, app=self, **options)
 
-    def fail_here(self, body: Any, error: Exception) -> Any:
-        return PaperResult(body.id, value=error, state="FAILURE")
+    @property
+    def runs_here(self) -> bool:
+        return bool(self.conf.task_always_eager)
+
+    def run_here(self, send: Callable[[], Any], throw: bool | None = None) -> Any:
+        """Write down who was to run here, and what for."""
+        before, self.sent = self.sent, []
+        handle = send()
+        self.applied.append(([call.task for call in self.sent], throw))
+        self.sent = before
+        return handle
 
     def together(self) -> AbstractContextManager[None]:
         return nullcontext()
