@@ -47,8 +47,8 @@ class Chord:
     owner: str | None = None  # who has the right to send the body
     ended: bool = False
     body: bytes | None = None
-    until_s: float | None = None
     grown: set[str] = field(default_factory=set)  # the marks of what was added to it
+    until_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,8 +280,8 @@ class StoreEnd:
         chord.size, chord.body = size, body
         self._model.prolong(chord, expires_s)
 
-    def grow_chord(self, group_id: str, by: int) -> int:
-        """Expect more members; returns how many there are then, 0 where none is open."""
+    def grow_chord(self, group_id: str, by: int, mark: str = "") -> int:
+        """Expect more members, once for each mark; returns how many, 0 where no chord is open."""
         self._reach()
         chord = self._model.chords.get(group_id)
         if chord is None or chord.size is None or chord.ended:
