@@ -97,6 +97,11 @@ class TaskClass:
     # -- belonging to an app ----------------------------------------------------------------------
 
     @classmethod
+    def _get_app(cls) -> Any:
+        """Return ``app``, by the name that subclasses of other packages know."""
+        return cls.app
+
+    @classmethod
     def bind(cls, app: Any) -> Any:
         """Belong to an app: take its settings where the class says nothing."""
         was_bound, cls.__bound__ = cls.__bound__, True

@@ -1,8 +1,10 @@
 """Makes ``import celery`` give the modules of the table.
 
-A finder on ``sys.meta_path`` answers for ``celery`` and all below it; its modules are facades, so
-an import costs what the program then uses.  It also answers ``importlib.metadata`` for a
-distribution ``celery``, because instrumenting libraries ask there which version they deal with.
+A finder on ``sys.meta_path`` answers for ``celery`` and all below it, another for the names of
+``billiard`` that libraries for Celery import, where that is not installed.  Their modules are
+facades, so an import costs what the program then uses.  The first also answers
+``importlib.metadata`` for a distribution ``celery``, because instrumenting libraries ask there
+which version they deal with.
 """
 
 from __future__ import annotations
@@ -76,7 +78,10 @@ class MainLoader(AliasLoader):
 
 
 class AliasFinder(DistributionFinder):
-    """Answers for ``celery`` and the modules below it."""
+    """Answers for one package of the table and the modules below it."""
+
+    def __init__(self, package: str) -> None:
+        self._package = package
 
     def find_spec(
         self,
@@ -88,7 +93,7 @@ class AliasFinder(DistributionFinder):
         del path, target
         if fullname == f"{NAME}.__main__":
             return ModuleSpec(fullname, MainLoader(), origin=__file__)
-        if fullname not in MODULES:
+        if fullname not in MODULES or fullname.partition(".")[0] != self._package:
             return None
         module = facade(fullname)
         spec = ModuleSpec(fullname, AliasLoader(), origin=module.__file__)
@@ -100,7 +105,7 @@ class AliasFinder(DistributionFinder):
         self, context: DistributionFinder.Context | None = None
     ) -> Iterator[Distribution]:
         """Say which Celery this is."""
-        if context is None or context.name in (None, NAME):
+        if self._package == NAME and (context is None or context.name in (None, NAME)):
             yield AliasDistribution()
 
 
@@ -141,7 +146,9 @@ class _Walk:
                 yield prefix + last, has_children(name)
 
 
-_finder: Final = AliasFinder()
+_finder: Final = AliasFinder(NAME)
+# Asked last: who has billiard installed gets that one.
+_last_finder: Final = AliasFinder("billiard")
 
 
 def installed() -> bool:
@@ -160,6 +167,7 @@ def install(children: bool = True) -> None:
         raise CeleryIsLoadedError(getattr(loaded, "__file__", None))
     if not installed():
         sys.meta_path.insert(0, _finder)
+        sys.meta_path.append(_last_finder)
         sys.path_hooks.insert(0, _Walk)
     if children:
         tell_children(os.environ)

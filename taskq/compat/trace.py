@@ -3,19 +3,23 @@
 taskq's workers have their own way of running a body (``app.run_task``).  A tracer that is made here
 runs a task in this process, as ``task.apply`` does; it stores and sends nothing.  A library that
 puts a function of its own in the place of ``build_tracer``, to see each task before it runs, gets
-to see them: it is called for all tasks of the app when a worker begins.
+to see them: it is called for all tasks of the app when a worker begins, and what it returns is run
+around each body.
 """
 
 from __future__ import annotations
 
+import functools
+import inspect
 import logging
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any, Final, NamedTuple
 
-from taskq import signals
+from taskq import signals, states
 from taskq.app.task import Task
 from taskq.compat.tracing import TraceInfo
-from taskq.errors import Ignore, Reject
+from taskq.errors import Ignore, Reject, Retry
 from taskq.protocol.saferepr import safe_repr
 
 __all__ = [
@@ -135,6 +139,9 @@ def build_tracer(  # noqa: PLR0917 - Celery's signature
     ) -> trace_ok_t:
         clock = task.app.ports.clock
         begun_s = clock.read().elapsed_s
+        if (body := _body.get()) is not None:
+            _body.set(None)  # what the body itself has traced is another task
+            return _trace_body(body, kind, clock, begun_s)
         known = {key: value for key, value in (request or {}).items() if key in _REQUEST}
         result = task.apply(args, kwargs, task_id=uuid, throw=propagate, **known)
         ended = None if result.successful() else kind(result.state, result.result)
@@ -142,6 +149,19 @@ def build_tracer(  # noqa: PLR0917 - Celery's signature
         return trace_ok_t(result.result, ended, runtime_s, safe_repr(result.result))
 
     return trace_here
+
+
+def _trace_body(body: Callable[[], Any], kind: Any, clock: Any, begun_s: float) -> trace_ok_t:
+    """Run a body for a worker, which hears of its end elsewhere."""
+    ended: Any = None
+    value: Any
+    try:
+        value = body()
+    except Exception as error:  # noqa: BLE001 - the boundary: a task's body may raise anything
+        value = error
+        state = states.RETRY if isinstance(error, Retry) else states.FAILURE
+        ended = kind(state, error)
+    return trace_ok_t(value, ended, clock.read().elapsed_s - begun_s, safe_repr(value))
 
 
 # What a request says that ``task.apply`` takes.
@@ -168,7 +188,44 @@ def _show_tasks(sender: Any = None, **_named: Any) -> None:
         return
     app = sender.app
     for name, task in app.tasks.items():
-        build(name, task, app.loader, sender.hostname, app=app)
+        tracer = build(name, task, app.loader, sender.hostname, app=app)
+        if not inspect.iscoroutinefunction(inspect.unwrap(task.run)):
+            task.run = _run_in(tracer, task, task.run)
+
+
+# What the tracer that is innermost runs, where a worker has called the outermost.
+_body: Final[ContextVar[Callable[[], Any] | None]] = ContextVar("taskq_traced_body", default=None)
+
+
+def _run_in(tracer: Callable[..., Any], task: Any, run: Callable[..., Any]) -> Callable[..., Any]:
+    """Put a library's tracer around a body; the worker's own way goes on around both."""
+
+    @functools.wraps(run)
+    def traced(*args: Any, **kwargs: Any) -> Any:
+        request = task.request
+        if request.called_directly:
+            return run(*args, **kwargs)
+        ended: list[tuple[Any, Exception | None]] = []
+
+        def body() -> Any:
+            try:
+                ended.append((run(*args, **kwargs), None))
+            except Exception as error:
+                ended.append((None, error))
+                raise
+            return ended[0][0]
+
+        token = _body.set(body)
+        try:
+            tracer(request.id, args, kwargs, {**vars(request), "headers": request.headers or {}})
+        finally:
+            _body.reset(token)
+        value, error = ended[0]
+        if error is not None:
+            raise error
+        return value
+
+    return traced
 
 
 signals.worker_init.connect(_show_tasks, weak=False)

@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType, ModuleType
 from typing import Final
 
-from taskq.compat.names import app, backends, beat, utils, worker
+from taskq.compat.names import app, backends, beat, billiard, utils, worker
 from taskq.compat.names.row import Module
 
 __all__ = ["MODULES", "Module", "page_of"]
 
 # A page for each family.
-PAGES: Final[tuple[ModuleType, ...]] = (app, backends, beat, utils, worker)
+PAGES: Final[tuple[ModuleType, ...]] = (app, backends, beat, billiard, utils, worker)
 
 
 def _parents(name: str) -> Iterator[str]:
