@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import inspect
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import taskq
 from taskq.compat.celery import resolve
-from tests.docs.parity import differences, listed, main
+from taskq.conf.settings import TABLE
+from tests.docs.parity import PAGE, differences, listed, main
+
+PRODUCT = Path(taskq.__file__).parent
+# Read by a name that is put together: ``{command}_{option}`` in ``cli/daemon.py``.
+OF_DAEMONS = [
+    f"{command}_{option}"
+    for command in ("worker", "beat", "events")
+    for option in ("logfile", "pidfile", "uid", "gid", "umask", "executable")
+]
+# Of stores that there is no driver for, which the page says by their names.
+OF_NO_STORE = ("azureblockblob_", "cassandra_", "couchbase_", "firestore_", "gcs_")
 
 
 def is_there(name: str) -> bool:
@@ -54,3 +68,25 @@ def test_the_page_is_compared_with_a_list_of_names(tmp_path: Path) -> None:
         "missing, and not on the page: celery.app.new_name",
         f"on the page, and not missing: {page[0]}",
     ]
+
+
+def unread() -> Iterator[str]:
+    """Return the settings that no line outside of their table names."""
+    files = [path for path in PRODUCT.rglob("*.py") if not path.name.startswith("settings_")]
+    words = {
+        word for path in files for word in re.findall(r"\w+", path.read_text(encoding="utf-8"))
+    }
+    for name in TABLE:
+        if name not in words and name not in OF_DAEMONS and not name.startswith(OF_NO_STORE):
+            yield name
+
+
+def test_a_setting_that_changes_nothing_is_said_to() -> None:
+    """Whoever sets it can look it up; one that is read is not on the page any more."""
+    page = PAGE.read_text(encoding="utf-8")
+    section = page.partition("## Settings that are known")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    told = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    of_stores = set(re.findall(r"`(\w+)", page.partition("## Settings that are known")[0]))
+
+    assert told == set(unread()) - of_stores
