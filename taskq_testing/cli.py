@@ -176,6 +176,15 @@ def _first_broken(scenario: Scenario, seeds: range, histories: set[str]) -> Outc
 
 
 @main.command()
+@click.option("--json", "as_data", is_flag=True, help="For programs.")
+def faults(as_data: bool) -> None:
+    """List everything that can go wrong in a world, with values and their defaults."""
+    from taskq_testing.report.faults import as_json, as_text  # noqa: PLC0415 - as below
+
+    click.echo(as_json() if as_data else as_text(_columns() or 100))
+
+
+@main.command()
 @click.argument("path", required=False, type=click.Path(path_type=Path))
 def doctor(path: Path | None) -> None:
     """Look whether the simulation is deterministic here: each run twice, the same trace."""

@@ -19,6 +19,7 @@ from taskq.runtime.os_signals import callbacks
 from taskq.wiring.workers import worker_options
 from taskq_testing.asserting.workflows import WorkflowAssertions
 from taskq_testing.draining import Drained, drain
+from taskq_testing.faults.kinds import happen
 from taskq_testing.nearest import nearest
 from taskq_testing.sim.frozen import frozen_start
 from taskq_testing.sim.node import Persistence, WorkerNode, WorkerSpec
@@ -97,6 +98,10 @@ class World(WorkflowAssertions, SimWorld):
         return drain(
             self, self.start_worker, queues, due_by_s=due_by_s, limit=limit, workflow=workflow
         )
+
+    def fault(self, name: str, /, **given: Any) -> None:
+        """Let one of the named faults happen now; ``for_=`` stands for ``for``."""
+        happen(self, name, {key.removesuffix("_"): value for key, value in given.items()})
 
 
 class CommandLine:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from taskq_testing.faults.kinds import FAULTS
+from taskq_testing.faults.kinds import happen
 from taskq_testing.sim.trace import Record
 from taskq_testing.sim.world import SimWorld
 
@@ -48,13 +48,9 @@ def inject(world: SimWorld, planned: Planned, resolve: Callable[[Any, Record | N
     when = planned.when
 
     def act(record: Record | None) -> None:
-        fault = FAULTS[planned.fault]
-        values = {
-            parameter.name: resolve(planned.given.get(parameter.name, parameter.default), record)
-            for parameter in fault.parameters
-        }
+        values = {name: resolve(value, record) for name, value in planned.given.items()}
         try:
-            fault.effect(world, values)
+            happen(world, planned.fault, values)
         except ValueError as error:
             raise FaultRefused(planned.name or planned.fault, error) from error
 

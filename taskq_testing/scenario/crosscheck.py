@@ -14,10 +14,9 @@ from taskq.errors import ImproperlyConfigured
 from taskq_testing.faults.kinds import FAULTS
 from taskq_testing.scenario import schema
 from taskq_testing.scenario.positions import Spot
+from taskq_testing.sim.profiles import PROFILES
 from taskq_testing.sim.world import CLIENT
 
-# Faults that the machine of a client can have as well.
-_ANY_NODE: Final = ("broker.lose_connection", "clock.jump")
 # A reference to something that is known only while the scenario runs.
 _LATER: Final = "$"
 
@@ -57,10 +56,13 @@ def _nodes(spot: Spot, scenario: schema.Scenario) -> None:
         _known(spot.at("clock", "nodes", name), name, [*workers, CLIENT])
     for place, fault in enumerate(scenario.faults):
         what, given = fault.do["fault"], fault.do["given"]
-        allowed = [*workers, CLIENT] if what in _ANY_NODE else workers
+        refusal = FAULTS[what].refusal(PROFILES[scenario.broker.profile])
+        if refusal is not None:
+            raise spot.at("faults", place, "do", what).error(refusal)
         for parameter in FAULTS[what].parameters:
-            if parameter.kind == "node" and what != "worker.start":
+            if parameter.kind in ("node", "place") and what != "worker.start":
                 at = spot.at("faults", place, "do", what, parameter.name)
+                allowed = [*workers, CLIENT] if parameter.kind == "place" else workers
                 _known(at, given[parameter.name], allowed)
         _facts(spot.at("faults", place, "when"), fault.when.facts, scenario)
 

@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from taskq_testing.checks.registry import CHECKS
 from taskq_testing.faults.inject import When
-from taskq_testing.faults.kinds import FAULTS, Fault
+from taskq_testing.faults.kinds import FAULTS
+from taskq_testing.faults.table import KINDS, Fault
 from taskq_testing.scenario import schema
 from taskq_testing.scenario.behaviour import check_template
 from taskq_testing.scenario.crosscheck import cross_check
@@ -170,14 +171,18 @@ def _reference_or(reader: schema.Reader) -> schema.Reader:
 _PARAMETER_READERS: Final[Mapping[str, schema.Reader]] = MappingProxyType(
     {
         "node": schema.text,
+        "place": schema.text,
         "task": schema.text,
+        "name": schema.text,
+        "queue": schema.text,
+        "ratio": schema.number,
         "word": schema.text,
         "number": schema.integer,
         "duration": schema.duration,
         "signed duration": schema.signed_duration,
     }
 )
-assert {p.kind for f in FAULTS.values() for p in f.parameters} <= set(_PARAMETER_READERS)
+assert set(KINDS) == set(_PARAMETER_READERS)
 
 
 def _app(spot: Spot) -> schema.AppSpec:

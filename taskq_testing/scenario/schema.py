@@ -79,6 +79,7 @@ def _of_type(*types: type, what: str) -> Reader:
 
 text = _of_type(str, what="text")
 integer = _of_type(int, what="a whole number")
+number = _of_type(int, float, what="a number")
 boolean = _of_type(bool, what="true or false")
 
 

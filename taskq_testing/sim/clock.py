@@ -32,12 +32,13 @@ class NodeClock:
     def __init__(self, time: Time, start_s: float, sleep: Callable[[float], None]) -> None:
         self._time = time
         self._wall_at_zero_s = start_s
+        self._rate = 1.0  # wall seconds for each elapsed second; 0: it stands still
         self._sleep = sleep
 
     def read(self) -> Reading:
         """Look once."""
         now_s = self._time.now_s
-        return Reading(self._wall_at_zero_s + now_s, now_s)
+        return Reading(self._wall_at_zero_s + now_s * self._rate, now_s)
 
     def sleep(self, seconds: float) -> None:
         """Let virtual time pass for whoever calls; everything else goes on meanwhile."""
@@ -47,10 +48,16 @@ class NodeClock:
         """Set the wall clock forward or back; elapsed time does not notice."""
         self._wall_at_zero_s += seconds
 
+    def run_at(self, rate: float) -> None:
+        """Let the wall clock go faster or slower from now on; elapsed time does not notice."""
+        wall_s = self.wall_s
+        self._rate = rate
+        self._wall_at_zero_s = wall_s - self._time.now_s * rate
+
     @property
     def wall_s(self) -> float:
         """The wall time as POSIX seconds."""
-        return self._wall_at_zero_s + self._time.now_s
+        return self._wall_at_zero_s + self._time.now_s * self._rate
 
     @property
     def elapsed_s(self) -> float:

@@ -66,6 +66,7 @@ class Fleet(Ground):
         self._codec, self._outfit = codec, outfit
         self.stations: dict[str, Station] = {}
         self.restarts: dict[object, Callable[[], object]] = {}  # how each worker begins anew
+        self.begun: dict[str, Callable[[], object]] = {}  # how one was last begun on a machine
         self._patches = Patches(self._scheduler, seed)
         self._base: Context = copy_context()
         self._client = Seat(self._station(CLIENT), codec)
@@ -95,10 +96,17 @@ class Fleet(Ground):
         self._patches.cover(getattr(task, "run", None) for task in app.tasks.values())
         station.hands.say("worker.start", slots=spec.slots, queues=[q.name for q in spec.queues])
         again = partial(self.start_worker, name, slots, queues, app=app, **options)
+        self.begun[name] = again
         # What a process holds is never freed once it was killed: so it must not hold the world.
         run = partial(_run_worker, self.workers, name, node, _Again(self, again))
         self._scheduler.spawn(name, run, place=station, context=context, owner=node)
         return node
+
+    def restart_worker(self, name: str) -> None:
+        """Begin a worker again on a machine, as it was begun there last."""
+        if name not in self.begun:
+            raise ValueError(f"no worker was ever started on {name!r}; these were: {[*self.begun]}")
+        self.begun[name]()
 
     def stop_worker(self, name: str, how: str = "warm") -> None:
         """Ask a worker to end: ``warm``, ``soft``, ``cold`` or ``immediate``."""
@@ -128,7 +136,7 @@ class Fleet(Ground):
         del self.workers[name]
         self.stations[name].hands.say("fault.kill")
         node.vanish()
-        for inbox in self._inboxes(name):
+        for inbox in self.ears(name):
             inbox.vanish()
         self._scheduler.drop_all(node)
         self._scheduler.leave_if_gone()
@@ -170,16 +178,25 @@ class Fleet(Ground):
         station = self.stations[name]
         station.hands.say("fault.broker_loss", for_s=for_s)
         station.hands.link.cut, station.hands.link.reason = True, reason
-        node = self.workers.get(name)
-        if node is not None and node.intake is not None:
-            node.intake.break_off()
-        for inbox in self._inboxes(name):
-            inbox.break_off()
+        self._break_off(name)
 
         def heal() -> None:
             station.hands.link.cut = False
 
         self._spawn(f"{name}'s link heals", heal, for_s)
+
+    def reset(self, name: str, reason: str = "connection reset") -> None:
+        """A node loses its connections to the broker, and can make new ones at once."""
+        station = self.stations[name]
+        station.hands.say("fault.broker_loss", for_s=0.0)
+        station.hands.link.reason = reason
+        self._break_off(name)
+
+    def forget_connection(self, name: str) -> None:
+        """The broker takes a worker for dead, which learns of it when it calls next."""
+        intake = self._worker(name).intake
+        if intake is not None:
+            intake.vanish_quietly()
 
     def cut_store(self, name: str, for_s: float, reason: str = "connection reset") -> None:
         """A node loses its connection to the result store, and finds it again after a while."""
@@ -210,6 +227,10 @@ class Fleet(Ground):
         """Do something at a moment, counted from the start of the world."""
         self._spawn(f"act at {seconds:g}s", act, seconds - self.now_s)
 
+    def sleep_here(self, seconds: float) -> None:
+        """Let time pass for the process that runs; everything else goes on."""
+        self._scheduler.sleep(seconds)
+
     # -- inside ------------------------------------------------------------------------------------
 
     def _kill_slot(self, name: str, slot: int, task_id: str | None) -> None:
@@ -221,7 +242,15 @@ class Fleet(Ground):
         self.stations[name].hands.say("fault.kill_process", id=task_id, slot=slot)
         node.pool.kill(slot, "signal 9 (SIGKILL)")
 
-    def _inboxes(self, name: str) -> list[InboxEnd]:
+    def _break_off(self, name: str) -> None:
+        node = self.workers.get(name)
+        if node is not None and node.intake is not None:
+            node.intake.break_off()
+        for inbox in self.ears(name):
+            inbox.break_off()
+
+    def ears(self, name: str) -> list[InboxEnd]:
+        """What a node listens with: for commands, replies, events."""
         hands = self.stations[name].hands
         listening = [taker for taker in self.broker.takers if isinstance(taker, InboxEnd)]
         return [inbox for inbox in listening if inbox.of(hands)]
@@ -235,6 +264,7 @@ class Fleet(Ground):
             trace=self.trace,
             broker=self.broker,
             store=self.store,
+            mischief=self.mischief,
             wait_outside=self._wait_outside,
         )
         self.stations[name] = station

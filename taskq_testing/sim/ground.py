@@ -15,6 +15,7 @@ from taskq_testing.sim.asked_store import STORES
 from taskq_testing.sim.awaited import Awaited
 from taskq_testing.sim.broker import BrokerModel
 from taskq_testing.sim.clock import Time
+from taskq_testing.sim.hands import Mischief
 from taskq_testing.sim.node import WorkerNode
 from taskq_testing.sim.profiles import PROFILES
 from taskq_testing.sim.randomness import Choices
@@ -70,6 +71,7 @@ class Ground:
         self.broker = BrokerModel(PROFILES[broker], self._time.read, start_s, lease_s)
         self.store = STORES[store](self._time.read)
         self.workers: dict[str, WorkerNode] = {}
+        self.mischief: dict[Mischief, None] = {}  # what happens in bodies
         self._vain_waits = 0
 
     @property

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Final, Protocol
 
+from taskq_testing.sim.link import Call, Link, Troubles
 from taskq_testing.sim.scheduler import Scheduler
 from taskq_testing.sim.trace import Trace
 
@@ -23,12 +24,14 @@ class Say(Protocol):
         """Write; who watches for it acts before this returns."""
 
 
-class Link:
-    """The way from a node to a server."""
+class Mischief(Protocol):
+    """Something that happens in a body: it may wait, or raise, or do nothing."""
 
-    def __init__(self) -> None:
-        self.cut = False
-        self.reason = ""
+    def begin(self, task: str) -> None:
+        """The body is about to begin."""
+
+    def end(self, task: str) -> None:
+        """The body has returned."""
 
 
 class _Whole(AbstractContextManager[None]):
@@ -58,10 +61,16 @@ class Hands:
         scheduler: Scheduler,
         trace: Trace,
         wall_s: Callable[[], float] | None = None,
+        *,
+        troubles: tuple[Troubles, Troubles] | None = None,  # of the broker, of the store
+        mischief: dict[Mischief, None] | None = None,
     ) -> None:
         self.node = node
-        self.link = Link()
-        self.store_link = Link()  # where the store is another server
+        of_broker, of_store = troubles or (None, None)
+        self.link = Link(of_broker)
+        self.store_link = Link(of_store)  # where the store is another server
+        self.step_s = 0.0  # how long each step takes on a machine that is slow
+        self.mischief = {} if mischief is None else mischief  # what happens in bodies
         self.wall_s = wall_s or scheduler.time.read  # the node's own clock
         self._scheduler = scheduler
         self._trace = trace
@@ -74,6 +83,18 @@ class Hands:
         """Others may go first, and the caller may die here."""
         if not self._undivided:
             self._scheduler.pause()
+            if self.step_s:
+                self._scheduler.sleep(self.step_s)
+
+    def go(self, link: Link, call: Call, size: int = 0, limit_s: float | None = None) -> None:
+        """A request sets out: it may wait, be refused or get lost."""
+        if not link.calm and not self._undivided:
+            link.go(self, call, size, limit_s)
+
+    def come(self, link: Link, call: Call) -> None:
+        """Its reply comes back: it may wait or get lost."""
+        if not link.calm and not self._undivided:
+            link.come(self, call)
 
     def say(self, what: str, **facts: Any) -> None:
         """Write to the trace; who watches for it acts before this returns."""

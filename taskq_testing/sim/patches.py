@@ -49,6 +49,10 @@ class Surroundings(Protocol):
     def elapsed_s(self) -> float:
         """Its monotonic clock."""
 
+    @property
+    def zone(self) -> dt.tzinfo | None:
+        """The zone of its operating system; None: that of the real one."""
+
     def urandom(self, size: int) -> bytes:
         """Its operating system's randomness."""
 
@@ -132,6 +136,16 @@ def _of_now(real: Callable[..., Any]) -> Callable[..., Any]:
     return convert
 
 
+def _localtime(seconds: float | None = None, /) -> time.struct_time:
+    place = _surroundings()
+    if place is None or (place.zone is None and seconds is not None):
+        return _real_localtime(seconds)
+    moment_s = place.wall_s if seconds is None else seconds
+    if place.zone is None:
+        return _real_localtime(moment_s)
+    return dt.datetime.fromtimestamp(moment_s, place.zone).timetuple()
+
+
 def _strftime(form: str, moment: Any = None, /) -> str:
     return _real_strftime(form, time.localtime() if moment is None else moment)
 
@@ -144,7 +158,7 @@ _TIME: Final[dict[str, Callable[..., Any]]] = {
     "monotonic_ns": _reading(time.monotonic_ns, _elapsed_ns),
     "perf_counter": _reading(time.perf_counter, _elapsed_s),
     "perf_counter_ns": _reading(time.perf_counter_ns, _elapsed_ns),
-    "localtime": _of_now(_real_localtime),
+    "localtime": _localtime,
     "gmtime": _of_now(_real_gmtime),
     "strftime": _strftime,
 }
@@ -167,7 +181,10 @@ def _now(cls: type[dt.datetime], tz: dt.tzinfo | None = None) -> Any:
     process = _process()
     if process is None:
         return _real_now.__get__(None, cls)(tz)
-    return cls.fromtimestamp(_looked_at_the_clock(process).wall_s, tz)
+    place = _looked_at_the_clock(process)
+    if tz is None and place.zone is not None:
+        return cls.fromtimestamp(place.wall_s, place.zone).replace(tzinfo=None)
+    return cls.fromtimestamp(place.wall_s, tz)
 
 
 def _utcnow(cls: type[dt.datetime]) -> Any:
@@ -182,7 +199,10 @@ def _today(cls: type[dt.date]) -> Any:
     place = _surroundings()
     if place is None:
         return _real_today.__get__(None, cls)()
-    return cls.fromtimestamp(place.wall_s)
+    if place.zone is None:
+        return cls.fromtimestamp(place.wall_s)
+    moment = dt.datetime.fromtimestamp(place.wall_s, place.zone)
+    return cls(moment.year, moment.month, moment.day)
 
 
 _DATETIME: Final[tuple[tuple[type[dt.date], str, Any, Any], ...]] = (

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextvars import Context, copy_context
+from datetime import tzinfo
 from typing import Any
 
 from taskq import current
@@ -18,7 +19,7 @@ from taskq_testing.sim.asked_store import AskedStoreEnd, AskedStoreModel
 from taskq_testing.sim.awaited import Awaited
 from taskq_testing.sim.broker import BrokerModel, broker_end
 from taskq_testing.sim.clock import NodeClock
-from taskq_testing.sim.hands import FIRST_PID, Hands
+from taskq_testing.sim.hands import FIRST_PID, Hands, Mischief
 from taskq_testing.sim.loop import VirtualLoop
 from taskq_testing.sim.randomness import SeededRandomness, stream
 from taskq_testing.sim.scheduler import Scheduler
@@ -28,6 +29,8 @@ from taskq_testing.sim.trace import Trace
 
 class Station:
     """One machine."""
+
+    zone: tzinfo | None = None  # of its operating system; None: that of the real one
 
     def __init__(
         self,
@@ -39,12 +42,16 @@ class Station:
         trace: Trace,
         broker: BrokerModel,
         store: StoreModel,
+        mischief: dict[Mischief, None],
         wait_outside: Callable[[Awaited], None],
     ) -> None:
         self.name = name
         self.scheduler = scheduler
         self.clock = NodeClock(scheduler.time, start_s, scheduler.sleep)
-        self.hands = Hands(name, scheduler, trace, lambda: self.clock.wall_s)
+        troubles = (broker.troubles, store.troubles)
+        self.hands = Hands(
+            name, scheduler, trace, lambda: self.clock.wall_s, troubles=troubles, mischief=mischief
+        )
         self.randomness = SeededRandomness(stream(seed, f"ids/{name}"))
         self._system = SeededRandomness(stream(seed, f"system/{name}"))
         self.broker = broker_end(broker, self.hands, self._wait)

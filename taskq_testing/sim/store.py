@@ -25,6 +25,7 @@ from taskq.ports import (
 from taskq.states import READY_STATES, precedence
 from taskq_testing.sim.awaited import Waiting
 from taskq_testing.sim.hands import Hands
+from taskq_testing.sim.link import Call, Troubles
 
 # For so long it is known that a chord has ended.
 ENDED_S: Final = 300.0
@@ -64,6 +65,10 @@ class StoreModel:
 
     def __init__(self, now_s: Callable[[], float]) -> None:
         self._now_s = now_s
+        self.troubles = Troubles()  # what is wrong with the server
+        self.losing = 0  # so many writes to come are confirmed, and lost
+        self.unheard: dict[str, None] = {}  # nodes that are told of nothing
+        self.stale: dict[str, Kept] | None = None  # what a replica that lags behind knows
         self._results: dict[str, Kept] = {}
         self._groups: dict[str, tuple[bytes, float | None]] = {}
         self.chords: dict[str, Chord] = {}
@@ -72,7 +77,10 @@ class StoreModel:
 
     def put(self, record: ResultRecord) -> bool:
         """Write, unless something more final is there; tell who listens."""
-        known = self.get(record.task_id)
+        if self.losing:
+            self.losing -= 1
+            return True
+        known = self._known(record.task_id)
         if known is not None and _less_final(record.state, known.state):
             return False
         self._results[record.task_id] = Kept(record, self._until(record.expires_s))
@@ -81,7 +89,17 @@ class StoreModel:
         return True
 
     def get(self, task_id: str) -> ResultRecord | None:
-        """Read what has not expired."""
+        """Read what has not expired, of a replica where there is one."""
+        if self.stale is not None:
+            kept = self.stale.get(task_id)
+            return None if kept is None else kept.value
+        return self._known(task_id)
+
+    def lag(self) -> None:
+        """From now on readers see what is there now; writers go on."""
+        self.stale = dict(self._results)
+
+    def _known(self, task_id: str) -> ResultRecord | None:
         kept = self._results.get(task_id)
         if kept is None:
             return None
@@ -170,9 +188,10 @@ class StoreEnd:
     def store(self, records: Sequence[ResultRecord]) -> None:
         """Write."""
         for record in records:
-            self._reach()
+            self._reach(Call.WRITE, len(record.payload))
             what = "result.store" if self._model.put(record) else "result.refuse"
             self._hands.say(what, id=record.task_id, state=record.state, payload=record.payload)
+            self._hands.come(self._hands.store_link, Call.WRITE)
         self._hands.pause()
 
     def load(self, task_ids: Sequence[str]) -> Sequence[ResultRecord | None]:
@@ -213,12 +232,14 @@ class StoreEnd:
 
     def forget(self, task_ids: Sequence[str]) -> None:
         """Delete."""
-        self._reach()
+        self._reach(Call.WRITE)
         for task_id in task_ids:
             self._model.drop(task_id)
 
     def hear(self, record: ResultRecord) -> None:
         """Something was stored that this node listens for."""
+        if self._hands.node in self._model.unheard:
+            return
         self._inbox.append(record)
         for wake in list(self.wakes):
             wake()
@@ -231,7 +252,7 @@ class StoreEnd:
 
     def save_group(self, group_id: str, payload: bytes, expires_s: float | None) -> None:
         """Keep a group's own record."""
-        self._reach()
+        self._reach(Call.WRITE)
         self._model.put_group(group_id, payload, expires_s)
 
     def load_group(self, group_id: str) -> bytes | None:
@@ -241,14 +262,14 @@ class StoreEnd:
 
     def forget_group(self, group_id: str) -> None:
         """Delete it."""
-        self._reach()
+        self._reach(Call.WRITE)
         self._model.drop_group(group_id)
 
     # -- rests of chains -------------------------------------------------------------------------
 
     def keep_rest(self, rest_id: str, windows: Sequence[bytes], life_s: float) -> None:
         """Keep all windows."""
-        self._reach()
+        self._reach(Call.WRITE)
         self._model.put_rest(rest_id, windows, life_s)
         sizes = [len(window) for window in windows]
         self._hands.say("rest.keep", id=rest_id, windows=len(sizes), bytes=sum(sizes))
@@ -273,7 +294,7 @@ class StoreEnd:
         self, group_id: str, size: int, expires_s: float | None, body: bytes | None = None
     ) -> None:
         """Say how many members a header has; an earlier chord of that name is forgotten."""
-        self._reach()
+        self._reach(Call.WRITE)
         if self._model.chord(group_id).ended:
             del self._model.chords[group_id]
         chord = self._model.chord(group_id)
@@ -294,7 +315,7 @@ class StoreEnd:
 
     def count_chord(self, part: ChordPart) -> ChordProgress:
         """Keep a member's result and count it, once for each index."""
-        self._reach()
+        self._reach(Call.WRITE)
         chord = self._model.chord(part.group_id)
         first = part.index not in chord.parts
         if first and not chord.ended:
@@ -322,7 +343,7 @@ class StoreEnd:
 
     def close_chord(self, group_id: str, owner: str) -> bool:
         """Take the right to send the body: for the first owner, and again for the same."""
-        self._reach()
+        self._reach(Call.WRITE)
         chord = self._model.chord(group_id)
         chord.owner = chord.owner or owner
         ours = chord.owner == owner and not chord.ended
@@ -332,7 +353,7 @@ class StoreEnd:
 
     def end_chord(self, group_id: str) -> None:
         """The body is sent."""
-        self._reach()
+        self._reach(Call.WRITE)
         chord = self._model.chord(group_id)
         if not chord.ended:
             chord.ended = True
@@ -373,12 +394,13 @@ class StoreEnd:
     def close(self) -> None:
         """There is nothing to let go of."""
 
-    def _reach(self) -> None:
+    def _reach(self, call: Call = Call.READ, size: int = 0) -> None:
         """Others may go first, and the server may be out of reach."""
         self._hands.pause()
         if self._hands.store_link.cut:
             reason = self._hands.store_link.reason
             raise OperationalError(f"{self.name}: the result store cannot be reached: {reason}")
+        self._hands.go(self._hands.store_link, call, size)
 
 
 @dataclass(frozen=True, slots=True)

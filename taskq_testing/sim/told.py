@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import wraps
 from typing import Any
 
 from taskq.app.app import App
+from taskq.app.run_task import TaskPlan
 from taskq.app.work import Work
 from taskq.core.effects import Effect
 from taskq.core.inputs import Input, Revoked
@@ -43,6 +45,13 @@ class ToldWork(Work):
         super().__init__(app, node)
         self._hands = hands
 
+    def _plan(self, name: str) -> TaskPlan | None:
+        known = self._plans.get(name)
+        plan = super()._plan(name)
+        if plan is not None and known is None:
+            plan.function = _with_mischief(plan.function, name, self._hands, plan.is_async)
+        return plan
+
     def conclude(
         self, job: Job, kind: EndingKind, reason: str, detail: Mapping[str, Any]
     ) -> Ending:
@@ -53,3 +62,31 @@ class ToldWork(Work):
             retries=headers.get("retries", 0), how=kind.value, reason=reason,
         )  # fmt: skip
         return super().conclude(job, kind, reason, detail)
+
+
+def _with_mischief(
+    body: Callable[..., Any], task: str, hands: Hands, is_async: bool
+) -> Callable[..., Any]:
+    """Let happen in a body what somebody has planned for it."""
+
+    @wraps(body)
+    def begin(*args: Any, **kwargs: Any) -> Any:
+        planned = list(hands.mischief)
+        for mischief in planned:
+            mischief.begin(task)
+        returned = body(*args, **kwargs)
+        for mischief in planned:
+            mischief.end(task)
+        return returned
+
+    @wraps(body)
+    async def begin_async(*args: Any, **kwargs: Any) -> Any:
+        planned = list(hands.mischief)
+        for mischief in planned:
+            mischief.begin(task)
+        returned = await body(*args, **kwargs)
+        for mischief in planned:
+            mischief.end(task)
+        return returned
+
+    return begin_async if is_async else begin

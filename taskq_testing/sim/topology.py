@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from taskq.ports import ExchangeSpec, Message, Outgoing, QueueSpec
 from taskq_testing.sim.profiles import Profile
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)  # two messages may say the same
 class Held:
     """A message in the broker, with what the broker knows of it."""
 
@@ -30,6 +31,8 @@ class Held:
     rank: int = 0  # which of the queue's lists it stands in
     uncounted: bool = False  # it came again, and its count does not say so yet
     malformed: str = ""  # why it is no message; its body is what came
+    arrived_at_s: float = 0.0  # elapsed time of the world
+    returned: int = 0  # how often the broker took it back from who was gone
 
     @classmethod
     def malformed_one(cls, number: int, queue: str, raw: bytes, reason: str) -> Held:
@@ -99,6 +102,14 @@ class Queue:
         for waiting in self._lists.values():
             waiting.clear()
         self.length = 0
+        return gone
+
+    def remove(self, unwanted: Callable[[Held], bool]) -> list[Held]:
+        """Take some out, in order."""
+        gone = [held for held in self.peek() if unwanted(held)]
+        for held in gone:
+            self._lists[held.rank].remove(held)
+        self.length -= len(gone)
         return gone
 
     def peek(self) -> list[Held]:

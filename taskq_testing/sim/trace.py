@@ -33,11 +33,12 @@ EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "broker.due": "a message that was put aside is in its queue again",
         "broker.replay": "a dead letter was put into its queue again",
         "broker.dead": "a message went to the dead letters",
+        "broker.reload": "a script was sent again: the server had forgotten it",
         "broker.drop": "a message went nowhere: no queue, expired, or purged",
         "result.store": "a result was written",
         "result.refuse": "a result was not written over a more final one",
-        "chord.count": "a member of a chord's header was counted",
         "chord.grow": "a chord waits for members that a member added",
+        "chord.count": "a member of a chord's header was counted",
         "chord.close": "somebody got the right to send a chord's body",
         "chord.end": "a chord's body was sent, or it failed: nobody gets the right any more",
         "rest.keep": "the far steps of a chain were put into the result store",
@@ -60,6 +61,8 @@ EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "fault.broker_loss": "a node lost its connection to the broker",
         "fault.store_loss": "a node lost its connection to the result store",
         "fault.clock_jump": "a node's wall clock was set",
+        "fault.begin": "something goes wrong from now on, or went wrong at once; `fault` says what",
+        "fault.end": "it is over",
     }
 )
 

@@ -104,6 +104,8 @@ class SimWorld(Beats):
         self._scheduler.let_go()
         self.broker.let_go()
         self.restarts.clear()
+        self.begun.clear()
+        self.mischief.clear()
         for app, counted in zip(self.apps, self._clocks, strict=True):
             app.clock.value += counted
         current.ports_here.reset(self._token)

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from taskq.errors import OperationalError
-from taskq.ports import Inbox, Intake, Outgoing, QueueSpec
+from taskq.ports import Inbox, Intake, Outgoing, PublishOptions, QueueSpec
 from taskq_testing.sim.awaited import Awaited, Waiting
 from taskq_testing.sim.broker.inbox import InboxEnd
 from taskq_testing.sim.broker.intake import IntakeEnd
 from taskq_testing.sim.broker.model import BrokerModel
 from taskq_testing.sim.hands import Hands
+from taskq_testing.sim.link import Call
 
 # A policy without pauses must not turn into an endless loop at one moment of virtual time.
 SHORTEST_PAUSE_S: Final = 0.01
@@ -39,8 +40,7 @@ class BrokerEnd:
         """Hand over; each message is a step of its own."""
         for outgoing in messages:
             self._hands.pause()
-            self._connect(outgoing)
-            self._model.put(outgoing, self._hands.say)
+            self._hand_over(outgoing)
         self._hands.pause()
 
     def consume(
@@ -52,13 +52,13 @@ class BrokerEnd:
     ) -> Intake:
         """Begin to take from queues."""
         self._hands.pause()
-        self._refuse_when_cut()
+        self._reach(Call.CONNECT)
         return IntakeEnd(self._model, self._hands, queues, node, unattended=unattended)
 
     def listen(self, queue: QueueSpec) -> Inbox:
         """Begin to listen."""
         self._hands.pause()
-        self._refuse_when_cut()
+        self._reach(Call.CONNECT)
         return InboxEnd(self._model, self._hands, queue, self._wait)
 
     def declare(self, queues: Sequence[QueueSpec]) -> None:
@@ -81,28 +81,46 @@ class BrokerEnd:
 
     def ping(self) -> None:
         """Refuse while the node is cut off."""
-        self._refuse_when_cut()
+        self._reach(Call.LOOK)
 
     def close(self) -> None:
         """There is nothing to let go of."""
 
-    def _refuse_when_cut(self) -> None:
+    def _reach(self, call: Call, size: int = 0, limit_s: float | None = None) -> None:
+        """Come to the server, or say why not."""
         if self._hands.link.cut:
             raise OperationalError(f"{self.name}: cannot connect: {self._hands.link.reason}")
+        self._hands.go(self._hands.link, call, size, limit_s)
 
-    def _connect(self, outgoing: Outgoing) -> None:
-        """Try as often and as long as the options say."""
-        policy, attempt = outgoing.options.retry, 0
+    def _hand_over(self, outgoing: Outgoing) -> None:
+        """Try as often and as long as the options say; what is unknown is sent once more."""
+        options, attempt = outgoing.options, 0
         began_s = self._hands.now_s()
-        while self._hands.link.cut:
-            if policy is None or (policy.max_retries is not None and attempt >= policy.max_retries):
-                self._refuse_when_cut()
-            assert policy is not None
-            limit_s = outgoing.options.timeout_s
-            if limit_s is not None and self._hands.now_s() - began_s >= limit_s:
-                self._refuse_when_cut()
-            self._hands.sleep(max(policy.pause_s(attempt), SHORTEST_PAUSE_S))
-            attempt += 1
+        while True:
+            try:
+                self._put(outgoing, self._left_s(options, began_s))
+            except OperationalError:
+                policy, left_s = options.retry, self._left_s(options, began_s)
+                spent = policy is None or (
+                    policy.max_retries is not None and attempt >= policy.max_retries
+                )
+                if policy is None or spent or (left_s is not None and left_s <= 0):
+                    raise
+                self._hands.sleep(max(policy.pause_s(attempt), SHORTEST_PAUSE_S))
+                attempt += 1
+            else:
+                return
+
+    def _put(self, outgoing: Outgoing, limit_s: float | None) -> None:
+        self._reach(Call.PUBLISH, len(outgoing.message.body), limit_s)
+        self._model.put(outgoing, self._hands.say)
+        self._hands.come(self._hands.link, Call.PUBLISH)
+
+    def _left_s(self, options: PublishOptions, began_s: float) -> float | None:
+        """How much is left of the time that the sender has."""
+        if options.timeout_s is None:
+            return None
+        return max(began_s + options.timeout_s - self._hands.now_s(), 0.0)
 
     def _let_time_pass(self, awaited: Awaited) -> None:
         """Nobody else can wake whoever waits."""

@@ -10,6 +10,7 @@ from taskq.ports import Message, QueueSpec
 from taskq_testing.sim.awaited import Waiting
 from taskq_testing.sim.broker.model import BrokerModel
 from taskq_testing.sim.hands import Hands
+from taskq_testing.sim.link import Call
 
 
 class InboxEnd:
@@ -64,6 +65,7 @@ class InboxEnd:
         self._hands.pause()
         if self._hands.link.cut:
             raise BrokerLostError(self._address, self._hands.link.reason)
+        self._hands.go(self._hands.link, Call.CONNECT)
         if not self._open:
             self._open = True
             self._begin()

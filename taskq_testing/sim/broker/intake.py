@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from taskq.errors import BrokerLostError
+from taskq.errors import BrokerLostError, OperationalError
 from taskq.ports import (
     ChordFull,
     Completion,
@@ -24,6 +24,7 @@ from taskq.ports import (
 from taskq_testing.sim.broker.model import BrokerModel
 from taskq_testing.sim.broker.sessions import Out, Session
 from taskq_testing.sim.hands import Hands
+from taskq_testing.sim.link import Call
 from taskq_testing.sim.profiles import RENEWALS
 from taskq_testing.sim.store import StoreEnd, Weighed
 from taskq_testing.sim.topology import Held
@@ -52,6 +53,7 @@ class IntakeEnd:
         # How many follow-ups of a commit are out, while the rest of it is tried again.
         self._published: dict[int | None, int] = {}
         self._forgotten: dict[int, Held] = {}  # claimed, where the broker keeps no claims
+        self._untold: list[Delivery | Malformed] = []  # given out in a reply that was lost
         self.wake: Callable[[], None] = _nothing
         self.session = self._begin_session(0)
         for spec in queues:
@@ -95,20 +97,29 @@ class IntakeEnd:
 
     def receive(self) -> Sequence[Delivery | Malformed]:
         """Take what is there, as far as the prefetch allows, from the queues in turn."""
-        self._check()
+        self._enter(Call.TAKE)
         self._model.unpark(self._hands.say)
         room = self._prefetch - self.session.unclaimed if self._prefetch else BATCH
-        taken: list[Delivery | Malformed] = []
+        taken, self._untold = self._untold, []
         while len(taken) < min(room, BATCH):
             held = self._take_one()
             if held is None:
                 break
-            tag = self.session.give(Out(held))
+            tag = self.session.give(Out(held, since_s=self._hands.now_s()))
             if held.uncounted:
                 self._count_again(tag, held)
             else:
                 taken.append(self._deliver(tag, held))
+        self._hear(taken)
         return taken
+
+    def _hear(self, taken: list[Delivery | Malformed]) -> None:
+        """Get the reply; where leases outlive connections, what was in a lost one is asked for."""
+        try:
+            self._hands.come(self._hands.link, Call.TAKE)
+        except OperationalError:
+            self._untold = taken if self._model.profile.leases else []
+            raise
 
     def add_queue(self, queue: QueueSpec) -> None:
         """Take from one more queue."""
@@ -159,8 +170,9 @@ class IntakeEnd:
         """Carry out verdicts, in order; each is a step of its own."""
         for settlement in settlements:
             self._hands.pause()
-            self._check()
+            self._enter(Call.SETTLE)
             self._settle(settlement)
+            self._hands.come(self._hands.link, Call.SETTLE)
         self._hands.pause()
 
     def commit(self, completions: Sequence[Completion], store: ResultStore) -> Sequence[ChordFull]:
@@ -173,11 +185,14 @@ class IntakeEnd:
             whole = together or (atomic and not completion.uses_store)
             self._hands.pause()
             self._check()
+            if whole:
+                self._enter(Call.COMMIT)
             if self._lost_its_lease(completion):
                 continue
             if whole:
                 with self._hands.undivided():
                     missing = self._complete_at_once(number, completion, store)
+                self._hands.come(self._hands.link, Call.COMMIT)
             else:
                 missing = self._complete(number, completion, store)
             if missing is not None:
@@ -225,16 +240,18 @@ class IntakeEnd:
             return due
         end_chords(due, store, self._publish)
         if completion.settlement is not None:
-            self._check()
+            self._enter(Call.SETTLE)
             self._settle(completion.settlement)
             self._published.pop(tag, None)
+            self._hands.come(self._hands.link, Call.SETTLE)
         return None
 
     def _publish(self, messages: Sequence[Outgoing]) -> None:
         for outgoing in messages:
             self._hands.pause()
-            self._check()
+            self._enter(Call.PUBLISH, len(outgoing.message.body))
             self._model.put(outgoing, self._hands.say)
+            self._hands.come(self._hands.link, Call.PUBLISH)
 
     def _lost_its_lease(self, completion: Completion) -> bool:
         """Somebody else has the message now; what this run did must not count twice."""
@@ -318,7 +335,7 @@ class IntakeEnd:
         """Renew this worker's lease, and take back what others let run out."""
         if not self._model.profile.leases:
             return None
-        self._check()
+        self._enter(Call.RENEW)
         self.session.lease_until_s = self._hands.now_s() + self._model.lease_s
         self._model.sweep(self.session, self._hands.say)
         return self._model.lease_s / RENEWALS
@@ -338,6 +355,7 @@ class IntakeEnd:
         self._hands.pause()
         if self._hands.link.cut:
             raise BrokerLostError(self._address, self._hands.link.reason)
+        self._hands.go(self._hands.link, Call.CONNECT)
         if self._model.profile.leases and self.session in self._model.sessions:
             self.session.open = True
         else:
@@ -363,6 +381,11 @@ class IntakeEnd:
         self._model.takers.pop(self, None)
         self._model.lose(self.session, self._hands.say)
 
+    def vanish_quietly(self) -> None:
+        """The broker gave it up; it notices when it calls next."""
+        self._hands.link.reason = "the broker closed the connection"
+        self._model.lose(self.session, self._hands.say)
+
     def break_off(self) -> None:
         """Its connection broke."""
         self._model.lose(self.session, self._hands.say)
@@ -374,6 +397,12 @@ class IntakeEnd:
         session.last_tag = last_tag  # a tag means one delivery, also over connections
         self._model.sessions[session] = None
         return session
+
+    def _enter(self, call: Call, size: int = 0) -> None:
+        """Come to the server; a connection that breaks meanwhile is lost."""
+        self._check()
+        self._hands.go(self._hands.link, call, size)
+        self._check()
 
     def _check(self) -> None:
         if not self.session.open:

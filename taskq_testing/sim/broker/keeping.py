@@ -9,6 +9,7 @@ from taskq_testing.sim.awaited import Waiting
 from taskq_testing.sim.broker.end import BrokerEnd
 from taskq_testing.sim.broker.model import BrokerModel
 from taskq_testing.sim.hands import Hands
+from taskq_testing.sim.link import Call
 from taskq_testing.sim.topology import Held
 
 

@@ -6,10 +6,12 @@ from collections.abc import Callable, Collection
 from math import ceil
 
 from taskq.ports import LostMessage, Outgoing, Revocation
+from taskq_testing.sim.broker.editing import Editors
 from taskq_testing.sim.broker.letters import DeadLetters
 from taskq_testing.sim.broker.parking import Parked, ParkingLot
 from taskq_testing.sim.broker.sessions import Out, Session, Taker
 from taskq_testing.sim.hands import Hands, Say
+from taskq_testing.sim.link import Troubles
 from taskq_testing.sim.profiles import LEASE_S, Profile
 from taskq_testing.sim.topology import Held, Topology
 
@@ -31,6 +33,12 @@ class BrokerModel:
         self.revocations: dict[object, Revocation] = {}
         self.sessions: dict[Session, None] = {}
         self.takers: dict[Taker, None] = {}
+        # What is wrong with it, and with what comes to it.
+        self.troubles = Troubles()
+        self.editors = Editors()
+        self.withheld: dict[str, None] = {}  # queues that give nothing out
+        self.deaf: dict[str, None] = {}  # queues that nothing reaches
+        self.delivery_limit: int | None = None  # how often it gives a message out again
         self._now_s, self._start_s = now_s, start_s
         self._arrivals = 0
 
@@ -42,7 +50,14 @@ class BrokerModel:
     # -- messages come and go -----------------------------------------------------------------
 
     def put(self, outgoing: Outgoing, say: Say) -> None:
-        """Route one message."""
+        """Route one message, or what its way has made of it."""
+        if not self.editors:
+            self._put(outgoing, say)
+            return
+        for arrived in self.editors.edit(outgoing):
+            self._put(arrived, say)
+
+    def _put(self, outgoing: Outgoing, say: Say) -> None:
         for spec in outgoing.declare:
             self.topology.declare(spec)
         queues = self.topology.route(outgoing, self._now_s())
@@ -50,9 +65,13 @@ class BrokerModel:
         if not queues:
             _say_unroutable(outgoing, say)
         for name in queues:
+            if name in self.deaf:
+                say("broker.drop", id=outgoing.message.headers.get("id"), reason="nobody heard it")
+                continue
             held = Held(
                 self._next_number(), outgoing.message, name, outgoing.exchange, outgoing.routing_key
             )
+            held.arrived_at_s = self._now_s()
             held.expires_at_s = self._expiry(outgoing)
             self.topology.queue(name).put(held)
             self.wake_takers(name)
@@ -65,7 +84,7 @@ class BrokerModel:
 
     def take(self, name: str, say: Say) -> Held | None:
         """The next message of a queue that has not expired."""
-        queue = self.topology.queues.get(name)
+        queue = None if name in self.withheld else self.topology.queues.get(name)
         while queue is not None and (held := queue.take()) is not None:
             if held.expires_at_s is None or held.expires_at_s > self._now_s():
                 return held
@@ -124,6 +143,17 @@ class BrokerModel:
         self.dead.bury(held, reason, node, self.wall_s)
         say("broker.dead", id=held.task_id, task=held.task, reason=reason)
 
+    # -- what the server itself loses ------------------------------------------------------------
+
+    def forget(self, lost: Callable[[Held], bool], reason: str, say: Say) -> int:
+        """Lose some of what waits; returns how much that was."""
+        count = 0
+        for queue in self.topology.queues.values():
+            for held in queue.remove(lost):
+                say("broker.drop", id=held.task_id, reason=reason, retries=held.retries)
+                count += 1
+        return count
+
     # -- consumers that are gone ----------------------------------------------------------------
 
     def lose(self, session: Session, say: Say) -> None:
@@ -159,6 +189,10 @@ class BrokerModel:
                 self._pass_on(one, session.node, finder, say)
                 continue
             held = one.held
+            held.returned += 1
+            if self.delivery_limit is not None and held.returned > self.delivery_limit:
+                say("broker.drop", id=held.task_id, reason="delivery limit", retries=held.retries)
+                continue
             if self.profile.counts_attempts:
                 held.attempts += 1
             else:

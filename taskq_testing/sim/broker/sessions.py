@@ -18,6 +18,7 @@ class Out:
     claimed: bool = False
     # The worker that had claimed it and was lost; who has it now tells the end of its task.
     lost_of: str = ""
+    since_s: float = 0.0  # elapsed time of the world
 
 
 class Session:

@@ -41,6 +41,7 @@ class SimPool:
         self.kind = kind
         self._service = Service(self, hands, scheduler, max_tasks=max_tasks, guards=kind.keeps[1])
         self._start_s = start_s  # how long a new slot takes until it is ready
+        self.forks_again_at_s = 0.0  # until then the machine makes no new process
         self._unheard: list[Slot] = []
         self._hands, self._scheduler, self._place = hands, scheduler, place
         self._context, self._wake = context, wake
@@ -221,7 +222,7 @@ class SimPool:
             place=self._place,
             context=self._context(pid),
             owner=slot,
-            delay_s=self._start_s,
+            delay_s=self._start_s + max(self.forks_again_at_s - self._hands.now_s(), 0.0),
         )
 
     def _refuse_if_single(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -243,3 +244,14 @@ def test_a_missing_extra_is_named(module: str) -> None:
 
     assert done.returncode == 2
     assert done.stderr == f"taskq-sim needs {module}: pip install 'taskq[testing]'\n"
+
+
+def test_the_faults_are_listed() -> None:
+    """By family, with values and defaults; for programs as JSON."""
+    shown, data = run("faults"), run("faults", "--json")
+    [half_open] = [one for one in json.loads(data.output) if one["name"] == "network.half_open"]
+
+    assert "network.half_open  node notice=20s for=5s" in shown.output
+    assert half_open["family"] == "network"
+    assert [value["name"] for value in half_open["values"]] == ["node", "notice", "for"]
+    assert half_open["values"][1]["default"] == 20.0

@@ -45,6 +45,8 @@ class Body:
     def elapsed_s(self) -> float:
         return self.clock.elapsed_s
 
+    zone = None
+
     def new_loop(self) -> asyncio.AbstractEventLoop:
         return VirtualLoop(self.bench.scheduler)
 

@@ -64,6 +64,7 @@ def test_a_small_file_is_read() -> None:
         ("name: small", "name: small\napp: {settings: {task_acks_lat: true}}", "f.yaml:3: app.settings.task_acks_lat: no setting is called 'task_acks_lat'; did you mean 'task_acks_late'?"),
         ("name: small", "name: small\napp: {settings: {task_acks_late: maybe}}", "f.yaml:3: app.settings.task_acks_late: settings: task_acks_late"),
         ("name: small", "name: small\nfaults: [{when: {at: 1s}, do: {worker.kill: {node: w2}}}]", "f.yaml:3: faults.0.do.worker.kill.node: no node is called 'w2'; did you mean 'w1'?"),
+        ("name: small", "name: small\nfaults: [{when: {at: 1s}, do: {amqp.channel_close: {node: w1}}}]", "f.yaml:3: faults.0.do.amqp.channel_close: amqp.channel_close is a fault of AMQP (channels, confirms, consumers); the broker here is 'redis'"),
         ("name: small", "name: small\nfaults: [{when: {event: task.start, task: ad}, do: {worker.kill: {node: w1}}}]", "faults.0.when.task: no task is called 'ad'; did you mean 'add'?"),
         ("name: small", "name: small\nclock: {nodes: {w3: {skew: 1s}}}", "clock.nodes.w3: no node is called 'w3'; did you mean 'w1'?"),
         ("{result: three, value: 3}", "{count: {event: task.start, task: ad}, equals: 0}", "f.yaml:8: expect.0.count.task: no task is called 'ad'; did you mean 'add'?"),

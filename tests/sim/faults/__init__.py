@@ -1,0 +1,1 @@
+"""Each fault has a scene that shows it, and that fails where it does nothing."""
