@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 # Set to anything, it keeps the fixtures from starting workers: somebody else runs them.
-NO_WORKER = os.environ.get("NO_WORKER")
+NO_WORKER = os.environ.get("NO_WORKER", "")
 
 
 def pytest_configure(config: pytest.Config) -> None:

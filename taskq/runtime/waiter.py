@@ -38,8 +38,8 @@ class Waiter:
 
     def nudge(self) -> None:
         """End the wait, or keep the next one from beginning."""
-        # When the buffer is full the loop is awake already.
-        with suppress(BlockingIOError):
+        # When the buffer is full the loop is awake already; when it is closed, it has ended.
+        with suppress(OSError):
             self._nudge_in.send(b"!")
 
     def close(self) -> None:

@@ -63,6 +63,11 @@ class LoopSlot(InProcessSlot):
         """Cancel what is awaited, or raise in the slot's thread."""
         self._on_loop(self._end_body)
 
+    def wait_end(self, timeout_s: float) -> None:
+        """Wait, not for long, until it has left, and its thread as well."""
+        if self.done.wait(timeout_s) and self._side is not None:
+            self._side.thread.join(timeout_s)
+
     def give_up(self) -> None:
         """Let the coroutine of this slot end, if its body lets it."""
         self._is_given_up = True
@@ -196,4 +201,4 @@ class AsyncioPool(InProcessPool[LoopSlot]):
 
     def _await_end(self, idle: Sequence[LoopSlot]) -> None:
         for slot in idle:
-            slot.done.wait(STOP_GRACE_S)
+            slot.wait_end(STOP_GRACE_S)

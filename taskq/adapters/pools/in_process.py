@@ -148,11 +148,12 @@ class InProcessPool(ABC, Generic[Slot]):
     def _close(self) -> None:
         """No slot is left, and none follows."""
         self.watcher.stop()
+        self.mailbox.close()
 
     @property
     def watched(self) -> Sequence[int]:
         """One pipe for all slots."""
-        return (self.mailbox.reads,)
+        return self.mailbox.watched
 
     @property
     def poll_s(self) -> float | None:

@@ -65,7 +65,8 @@ class SideThread:
         self._guard = ThreadGuard(watcher)
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._asked: asyncio.Future[Fate] | None = None  # who waits for the last job
-        Thread(target=self._live, name=f"taskq-slot-{number}", daemon=True).start()
+        self.thread = Thread(target=self._live, name=f"taskq-slot-{number}", daemon=True)
+        self.thread.start()
 
     def call(self, job: Job) -> asyncio.Future[Fate]:
         """Run a job there; one at a time."""

@@ -10,6 +10,7 @@ import os
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
+from threading import Lock
 from typing import Final, Generic, TypeVar
 from weakref import finalize
 
@@ -26,9 +27,9 @@ class Mailbox(Generic[Sender]):
         self._events: deque[tuple[Sender, PoolEvent]] = deque()
         self._rung = False
         self.reads, self._writes = os.pipe()
-        # A body that was given up may still put something: the pipe lives as long as anybody
-        # who knows it.
-        finalize(self, _close, self.reads, self._writes)
+        # Where nobody closes it, the pipe lives as long as anybody who knows it.
+        self._let_go = finalize(self, _close, self.reads, self._writes)
+        self._ringing = Lock()
         os.set_blocking(self.reads, False)
         os.set_blocking(self._writes, False)
 
@@ -39,12 +40,25 @@ class Mailbox(Generic[Sender]):
         self._events.append((sender, event))
         if not self._rung:
             self._rung = True
-            with suppress(BlockingIOError):  # a full pipe is readable
-                os.write(self._writes, b"!")
+            # A body that was given up may still put something after the end.
+            with self._ringing, suppress(BlockingIOError):  # a full pipe is readable
+                if self._let_go.alive:
+                    os.write(self._writes, b"!")
+
+    @property
+    def watched(self) -> Sequence[int]:
+        """What is readable while there may be news."""
+        return (self.reads,) if self._let_go.alive else ()
+
+    def close(self) -> None:
+        """Let go of the pipe: nobody waits any more."""
+        with self._ringing:
+            self._let_go()
 
     def take(self) -> Sequence[tuple[Sender, PoolEvent]]:
         """Return what is there now."""
-        self._empty_pipe()
+        if self._let_go.alive:
+            self._empty_pipe()
         self._rung = False
         events: list[tuple[Sender, PoolEvent]] = []
         with suppress(IndexError):  # it is empty
