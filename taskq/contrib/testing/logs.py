@@ -61,6 +61,8 @@ def set_up(app: Any, loglevel: str | int, logfile: str | None) -> None:
     """Set up the app's logging, and leave the test runner's handlers where they are."""
     root = logging.getLogger()
     handlers = list(root.handlers)
+    if logfile:  # a logger that has a handler gets no other
+        root.handlers.clear()
     app.log.setup(loglevel=loglevel, logfile=logfile)
     root.handlers.extend(each for each in handlers if each not in root.handlers)
 

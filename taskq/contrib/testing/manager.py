@@ -167,13 +167,9 @@ class ManagerMixin:
         if self.no_join:
             return None
         attempts = count() if not max_retries or max_retries < 0 else range(max_retries + 1)
-        received: list[Any] = []
         for attempt in attempts:
-            told = {"timeout": self.block_timeout, "propagate": propagate, **kwargs}
-            if _is_set(r):
-                told["callback"] = lambda task_id, _value: received.append(task_id)
             try:
-                return r.get(**told)
+                return r.get(**{"timeout": self.block_timeout, "propagate": propagate, **kwargs})
             except (TimeoutError, WaitedTooLongError) as error:
                 missing = self.missing_results(r)
                 self.remark(
