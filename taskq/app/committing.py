@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from taskq.core.effects import Finish
+from taskq.core.effects import Commit, Finish
 from taskq.ports import (
     ChordEnding,
     ChordFull,
@@ -20,6 +20,7 @@ from taskq.ports import (
     Job,
     ResultStore,
     Settlement,
+    TakesAlong,
     Verdict,
 )
 
@@ -35,25 +36,36 @@ class Committing:
 
     def __init__(self, intake: Intake, store: ResultStore, ending_of: EndingOf) -> None:
         self._intake, self._store, self._ending_of = intake, store, ending_of
+        self._and_take = intake.commit_and_take if isinstance(intake, TakesAlong) else None
         # What was made for a commit that broke off: it is not made, nor told to errbacks, twice.
         self._made: dict[tuple[int, str], ChordEnding] = {}
 
-    def commit(self, finished: Sequence[Finish], settlements: Sequence[Settlement] = ()) -> None:
+    def commit(self, asked: Commit, settlements: Sequence[Settlement] = ()) -> None:
         """Commit what ended, and settle what is given beside."""
-        completions = [self._completion(finish) for finish in finished]
+        completions = [self._completion(finish) for finish in asked.finished]
         completions += [Completion(settlement=one) for one in settlements]
-        full = self._intake.commit(completions, self._store)
+        if asked.takes and self._and_take is not None:
+            full = self._and_take(completions, self._store)
+        else:
+            full = self._intake.commit(completions, self._store)
         if full:
-            self._end_chords(finished, completions, full)
+            self._end_chords(asked.finished, completions, full)
 
     def _completion(self, finish: Finish) -> Completion:
         ending, settlement = finish.ending, finish.settlement
         chord = ending.chord
         if chord is None or not self._store.counts_chords:
-            return Completion(ending.follow_ups, ending.result, settlement, growth=ending.growth)
-        if settlement is not None and settlement.verdict is Verdict.REQUEUE:
+            chord = None
+        elif settlement is not None and settlement.verdict is Verdict.REQUEUE:
             return Completion(settlement=settlement)  # its end is told elsewhere
-        return Completion(ending.follow_ups, ending.result, settlement, chord, growth=ending.growth)
+        return Completion(
+            ending.follow_ups,
+            ending.result,
+            settlement,
+            chord,
+            growth=ending.growth,
+            begins=finish.begins,
+        )
 
     def _end_chords(
         self,

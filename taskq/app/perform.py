@@ -79,7 +79,7 @@ class Performer:
             effect = pending[0]
             if type(effect) is Commit and len(pending) > 1 and type(pending[1]) is Settle:
                 # One round trip for both: what ended is committed, what follows is claimed.
-                self._committing.commit(effect.finished, pending[1].settlements)
+                self._committing.commit(effect, pending[1].settlements)
                 pending.popleft()
             else:
                 self._do(effect)
@@ -110,7 +110,7 @@ class Performer:
     def _do(self, effect: Effect) -> None:  # noqa: C901, PLR0912 - one case for each effect
         match effect:
             case Commit():
-                self._committing.commit(effect.finished)
+                self._committing.commit(effect)
             case Settle():
                 self._settle(effect)
             case Run():

@@ -49,6 +49,7 @@ class Admission:
             announce = announce and traits.send_events
         entry = Entry(delivery, _job(delivery, limits, announce=announce), traits)
         entry.due_s, entry.expires_s = due_s, expires_s
+        entry.claimed = delivery.claimed
         return entry
 
     def limited_anew(self, entry: Entry) -> Job:

@@ -63,6 +63,7 @@ class Finish:
     job: Job
     ending: Ending
     settlement: Settlement | None
+    begins: tuple[int, ...] = ()  # which of its follow-ups a slot is free for
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ class Commit:
     """Ended jobs, to be finished together where the broker can."""
 
     finished: tuple[Finish, ...]
+    takes: bool = False  # messages may be taken along, where the broker can
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from taskq.core.admission import Admission
 from taskq.core.delivery import Stage
 from taskq.core.effects import Commit, Effect, Finish, Level, Say
 from taskq.core.ending import Endings
+from taskq.core.foresight import Foresight
 from taskq.core.handing import Handing
 from taskq.core.house import LETS_RUN, WAITING, House
 from taskq.core.inputs import (
@@ -85,6 +86,7 @@ class WorkerCore:
         self._endings = Endings(house)
         self._sizing = Sizing(house)
         self._window = Window(house)
+        self._foresight = Foresight(house, traits)
         self._stopping = Stopping(house)
         self._receiving = Receiving(house, admission)
         self._revoking = Revoking(house, self._handing, self._killing)
@@ -133,6 +135,7 @@ class WorkerCore:
         else:
             effects += given
             self._window.adjust(self._sizing.size, effects)
+        self._foresight.look(effects)
         self._end_what_hangs(effects, leaving=False)
 
     def _go_home(self, effects: list[Effect]) -> None:

@@ -17,6 +17,7 @@ from taskq.ports.broker import (
     KeepsParked,
     KeepsRevocations,
     KnowsOthers,
+    TakesAlong,
     TypesEvents,
 )
 from taskq.ports.chords import end_chords, grow_chords, weigh_chords
@@ -123,6 +124,7 @@ __all__ = [
     "Settlement",
     "SlotLost",
     "SlotReady",
+    "TakesAlong",
     "TellsEveryChange",
     "TypesEvents",
     "Verdict",

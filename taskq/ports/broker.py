@@ -88,6 +88,21 @@ class Intake(Protocol):
         """Hand back what is unsettled and unclaimed, and let go of connections."""
 
 
+@runtime_checkable
+class TakesAlong(Protocol):
+    """An intake that can take in the step that commits."""
+
+    def commit_and_take(
+        self, completions: Sequence[Completion], store: ResultStore
+    ) -> Sequence[ChordFull]:
+        """As ``commit``, and take as ``receive`` does, which then returns what was taken.
+
+        Where a follow-up that a completion ``begins`` is among the first that are taken (no more
+        than begin in all), it is claimed in the same step.  It must be handed to a slot before
+        anything else is waited for: from here on a kill ends it, as after any CLAIM.
+        """
+
+
 class Inbox(Protocol):
     """One listener's end of an exchange: commands for a worker, replies, events for a monitor.
 

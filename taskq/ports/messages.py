@@ -110,6 +110,7 @@ class Delivery:
     redelivered: bool = False
     # How often it was given out before, as the broker counts; None where it does not.
     attempts: int | None = None
+    claimed: bool = False  # in the step that took it: see ``TakesAlong``
 
 
 @dataclass(frozen=True, slots=True)

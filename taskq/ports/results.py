@@ -117,6 +117,8 @@ class Completion:
     chord: ChordPart | None = None
     endings: tuple[ChordEnding, ...] = ()
     growth: ChordGrowth | None = None
+    # Which of the follow-ups this worker would begin at once: see ``TakesAlong``.
+    begins: tuple[int, ...] = ()
 
     @property
     def uses_store(self) -> bool:

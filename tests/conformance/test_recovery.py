@@ -1,4 +1,7 @@
-"""What becomes of the messages of a lost worker: in our Redis driver, and in its model."""
+"""What becomes of the messages of a lost worker, and what a commit takes along.
+
+In our Redis driver, and in its model.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from taskq.adapters.clock import SystemClock
 from taskq.adapters.randomness import SystemRandomness
 from taskq.ports import Intake
 from taskq_testing.conformance.broker.recovery import RecoverySuite
+from taskq_testing.conformance.broker.taking_along import TakingAlongSuite
 from taskq_testing.sim.broker import IntakeEnd
 from taskq_testing.sim.profiles import LEASE_S
 from tests.conformance.test_brokers import OWN_REDIS, PLACE, ModelRig, Rig, model_rig
@@ -40,7 +44,7 @@ class LosingModelRig(ModelRig):
         intake.vanish()
 
 
-class TestRedis(RecoverySuite):
+class TestRedis(RecoverySuite, TakingAlongSuite):
     @pytest.fixture
     def rig(self, redis_url: str) -> Iterator[LosingRig]:
         rig = LosingRig(
@@ -57,7 +61,7 @@ class TestRedis(RecoverySuite):
         rig.close()
 
 
-class TestRedisOnFake(RecoverySuite):
+class TestRedisOnFake(RecoverySuite, TakingAlongSuite):
     @pytest.fixture
     def rig(self) -> Iterator[LosingRig]:
         server = fakeredis.FakeServer(version=(7,))
@@ -76,7 +80,7 @@ class TestRedisOnFake(RecoverySuite):
         rig.close()
 
 
-class TestModelOfRedis(RecoverySuite):
+class TestModelOfRedis(RecoverySuite, TakingAlongSuite):
     @pytest.fixture
     def rig(self) -> LosingModelRig:
         made = model_rig("redis", OWN_REDIS)

@@ -18,6 +18,7 @@ from taskq.adapters.broker.redis_layout import Layout
 from taskq.adapters.broker.redis_lease import ENTRIES_PER_CALL, MOST_TAKEN, Lease
 from taskq.adapters.broker.redis_link import ANY, Link, LinkPool
 from taskq.adapters.broker.redis_loose import Given, Loose
+from taskq.adapters.broker.redis_operations import Along, Operation
 from taskq.adapters.broker.redis_parking import DueDates
 from taskq.adapters.broker.redis_queues import Queues
 from taskq.adapters.broker.redis_recovery import Recovery
@@ -77,7 +78,9 @@ class RedisIntake:
         self._queues = Queues(layout, routes, clock, order)
         self._prefetch = 0
         self._found_nothing = False
-        self._waiting: list[Delivery | Malformed] = []
+        # Tag, envelope and queue of what was taken and is returned by the next ``receive``.
+        self._waiting: list[tuple[int, bytes, str]] = []
+        self._along: Along | None = None  # how the last commit has taken
         # Tags whose follow-ups are out, while a store that is elsewhere is being waited for.
         self._published: set[int] = set()
         self._lease = Lease(layout, routes, lease_s, self._new_token, most_letters)
@@ -148,15 +151,21 @@ class RedisIntake:
     def receive(self) -> Sequence[Delivery | Malformed]:
         """Take what is there, as far as the prefetch allows."""
         with self._speaking() as link:
-            out, self._waiting = self._waiting, []
+            along, self._along = self._along, None
+            out = self._came()
             self._peeks.drain()
             self._due_dates.look(link, self._queues.names)
             self._take_unleased(link, out)
-            if self._queues.leased and self._has_room():
-                self._take(link, out)
-            self._found_nothing = not out and self._has_room()
+            emptied = along is not None and along.emptied
+            if along is None and self._queues.leased and self._has_room():
+                emptied = self._take(link, out)
+            # Who waits at the lists need not look again: they were empty a moment ago, and what
+            # has come since is news at once.
+            nothing = not out or (emptied and self._peeks.can_wait)
+            self._found_nothing = nothing and self._has_room()
             if self._found_nothing:
                 self._peeks.arm()
+            self._waiting.clear()
             return out
 
     def settle(self, settlements: Sequence[Settlement]) -> None:
@@ -168,10 +177,21 @@ class RedisIntake:
 
     def commit(self, completions: Sequence[Completion], store: ResultStore) -> Sequence[ChordFull]:
         """Publish, store, count, settle; one atomic step for each if the store is here too."""
+        return self._commit(completions, store, takes=False)
+
+    def commit_and_take(
+        self, completions: Sequence[Completion], store: ResultStore
+    ) -> Sequence[ChordFull]:
+        """The same, and take, if the store is here too."""
+        return self._commit(completions, store, takes=True)
+
+    def _commit(
+        self, completions: Sequence[Completion], store: ResultStore, *, takes: bool
+    ) -> Sequence[ChordFull]:
         rides = isinstance(store, RedisStore) and store.address == self._pool.address
         if rides or not any(one.uses_store for one in completions):
             with self._speaking() as link:
-                return self._commit_here(link, completions, store)
+                return self._commit_here(link, completions, store, takes=takes)
         return self._commit_elsewhere(completions, store)
 
     def renew(self) -> float | None:
@@ -249,7 +269,7 @@ class RedisIntake:
             lease.register(link)
         for tag, held in lease.unknown(link):
             if held.lost_by is None or not self._recovery.note(tag, held):
-                self._waiting.append(delivery_of(tag, held.raw, self._queues.name_of(held.key)))
+                self._waiting.append((tag, held.raw, self._queues.name_of(held.key)))
         self._attend()
 
     def _attend(self) -> None:
@@ -260,6 +280,7 @@ class RedisIntake:
 
     def _let_go(self) -> None:
         self._found_nothing = False
+        self._along = None
         if self._link is not None:
             self._link.close()
         self._link = None
@@ -271,10 +292,21 @@ class RedisIntake:
     def _has_room(self) -> bool:
         return self._prefetch == 0 or self._lease.open < self._prefetch
 
-    def _take(self, link: Link, out: list[Delivery | Malformed]) -> None:
+    def _came(self) -> list[Delivery | Malformed]:
+        """Read what was taken before, and is still ours."""
+        held, claimed = self._lease.held, self._lease.claimed
+        return [
+            delivery_of(tag, raw, queue, claimed=tag in claimed)
+            for tag, raw, queue in self._waiting
+            if tag in held
+        ]
+
+    def _take(self, link: Link, out: list[Delivery | Malformed]) -> bool:
+        """Take from the lists; says whether they are empty now."""
         room = self._prefetch - self._lease.open if self._prefetch else MOST_TAKEN
+        room = min(room, MOST_TAKEN)
         lists = self._queues.leased
-        taken, complaint = self._lease.take(link, [key for _, key in lists], min(room, MOST_TAKEN))
+        taken, complaint = self._lease.take(link, [key for _, key in lists], room)
         for tag, number, raw in taken:
             out.append(delivery_of(tag, raw, lists[number][0]))
         if taken:
@@ -285,6 +317,7 @@ class RedisIntake:
                 f"cannot take from a queue: {complaint}",
                 "something else uses a key of that name; give taskq a database of its own",
             )
+        return not complaint and len(taken) < room
 
     def _take_unleased(self, link: Link, out: list[Delivery | Malformed]) -> None:
         """Take what needs no lease: from channels, from queues without acks, and what waited."""
@@ -308,11 +341,15 @@ class RedisIntake:
     # -- committing ------------------------------------------------------------------------------
 
     def _commit_here(
-        self, link: Link, completions: Sequence[Completion], store: ResultStore
+        self, link: Link, completions: Sequence[Completion], store: ResultStore, *, takes: bool
     ) -> Sequence[ChordFull]:
         settling, here = self._settling, store if isinstance(store, RedisStore) else None
         operations = [settling.completion(one, here) for one in completions]
-        self._lease.do(link, operations)
+        along = self._room_along(operations) if takes else None
+        try:
+            self._lease.do(link, operations, along)
+        finally:
+            self._note_along(along)
         full: list[ChordFull] = []
         for number, operation in enumerate(operations):
             missing = operation.missing
@@ -326,6 +363,22 @@ class RedisIntake:
             if operation.missing is None
         )
         return full
+
+    def _room_along(self, operations: Sequence[Operation]) -> Along | None:
+        """Say what may be taken once these are carried out."""
+        keys = [key for _, key in self._queues.leased]
+        room = MOST_TAKEN
+        if self._prefetch:
+            room = min(room, self._prefetch - self._lease.open_after(operations))
+        return Along(keys, room) if keys and room > 0 else None
+
+    def _note_along(self, along: Along | None) -> None:
+        if along is None or not (along.done or along.taken):
+            return
+        lists, self._along, self._found_nothing = self._queues.leased, along, False
+        self._waiting += ((tag, raw, lists[number][0]) for tag, number, raw in along.taken)
+        if along.taken:
+            self._queues.rotate(lists[along.taken[0][1]][0])
 
     def _commit_elsewhere(
         self, completions: Sequence[Completion], store: ResultStore
@@ -394,6 +447,7 @@ class RedisIntake:
         lease = self._lease
         if not link.ask("ZSCORE", self._layout.workers, lease.token):
             lease.restore(link)
+        lease.unclaim(link, [tag for tag, _, _ in self._waiting if tag in lease.claimed])
         tags = [tag for tag in lease.tags(link, lease.token) if tag not in lease.claimed]
         for at in range(0, len(tags), ENTRIES_PER_CALL):
             operations = []

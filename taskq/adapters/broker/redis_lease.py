@@ -17,13 +17,15 @@ What can go wrong, and what follows:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from taskq.adapters.broker.errors import BrokerError
 from taskq.adapters.broker.redis_layout import Layout
 from taskq.adapters.broker.redis_link import Link
 from taskq.adapters.broker.redis_operations import (
+    Along,
     Held,
     Level,
     Operation,
@@ -74,6 +76,11 @@ class Lease:
     def open(self) -> int:
         """How many are neither settled nor claimed."""
         return len(self.held) - len(self.claimed)
+
+    def open_after(self, operations: Iterable[Operation]) -> int:
+        """How many will be open once these are carried out, as far as that is certain."""
+        ending = {one.tag for one in operations if one.mode in "DC" and not one.levels}
+        return self.open - sum(tag in self.held and tag not in self.claimed for tag in ending)
 
     @property
     def lease_ms(self) -> int:
@@ -130,19 +137,24 @@ class Lease:
 
     # -- settling --------------------------------------------------------------------------------
 
-    def do(self, link: Link, operations: Sequence[Operation]) -> None:
-        """Carry out, in order.  Tags that are not ours (any more) are left out."""
-        for start in range(0, len(operations), OPERATIONS_PER_CALL):
-            self._do_batch(link, operations[start : start + OPERATIONS_PER_CALL])
+    def do(self, link: Link, operations: Sequence[Operation], along: Along | None = None) -> None:
+        """Carry out, in order.  Tags that are not ours (any more) are left out.
 
-    def _do_batch(self, link: Link, batch: Sequence[Operation]) -> None:
+        With the last of them something may be taken along, if that costs no step of its own.
+        """
+        last = len(operations) - OPERATIONS_PER_CALL
+        for start in range(0, len(operations), OPERATIONS_PER_CALL):
+            some = operations[start : start + OPERATIONS_PER_CALL]
+            self._do_batch(link, some, along if start >= last else None)
+
+    def _do_batch(self, link: Link, batch: Sequence[Operation], along: Along | None = None) -> None:
         batch = [
             one for one in batch if one.tag in self.held or (one.tag is None and not one.is_plain)
         ]
         if all(one.mode in "DE" and one.is_plain for one in batch):
             self._forget_tags(link, batch)
             return
-        said = self.run(link, self.token, batch)
+        said = self.run(link, self.token, batch, along)
         if not said.registered and said.left_out:
             batch, left_out = self._settle_done(batch, said)
             if not self.restore(link):
@@ -196,14 +208,25 @@ class Lease:
             assert tag is not None, "an operation without a tag acks nothing"
             self._drop(tag)
 
-    def run(self, link: Link, token: str, batch: Sequence[Operation]) -> Said:
+    def run(
+        self, link: Link, token: str, batch: Sequence[Operation], along: Along | None = None
+    ) -> Said:
         """Run operations on the lease of a token; says what was left out and what failed."""
         layout = self._layout
         arguments: list[Any] = [token, *self._terms]
+        first = self._last_tag
+        if along is None:
+            arguments += ("", "", "")
+        else:
+            # Reserved before the call, as in ``take``.
+            self._last_tag += along.room
+            arguments += (along.room, first, sum(len(one.begins) for one in batch))
         for one in batch:
             pushes: Sequence[Push] = one.pushes
             if one.outgoing:
                 pushes = (*self._routes.pushes(link, one.outgoing, one.texts), *pushes)
+                if one.begins and along is not None:
+                    pushes = _handed(pushes, {one.texts[number] for number in one.begins})
             tag = "" if one.tag is None else one.tag
             arguments += (one.mode, tag, len(pushes), len(one.results), len(one.levels))
             arguments += ("",) if one.growth is None else (one.growth.mark, *one.growth[::2])
@@ -218,7 +241,14 @@ class Lease:
             layout.letters,
             layout.parked_tasks,
         ]
-        return read_said(link.run(COMMIT, keys, arguments))
+        if along is None:
+            return read_said(link.run(COMMIT, keys, arguments))
+        reply, taken, claimed = link.run(COMMIT, [*keys, *along.keys], arguments)
+        said = read_said(reply)
+        along.taken, complaint = self._taken(taken, along.keys, first)
+        along.done = said.registered and not complaint
+        self.claimed.update(claimed)
+        return said
 
     def _write_level(self, link: Link, arguments: list[Any], level: Level) -> None:
         pushes = self._routes.pushes(link, level.outgoing, level.texts) if level.outgoing else ()
@@ -270,7 +300,14 @@ class Lease:
             if isinstance(tag, int):
                 self.hold(tag, held)
                 found.append((tag, held))
+        self.unclaim(link, [tag for tag, held in found if held.lost_by is None])
         return found
+
+    def unclaim(self, link: Link, tags: Sequence[int]) -> None:
+        """What was claimed as it was taken has not begun, and does not begin now."""
+        if tags:
+            link.ask("SREM", self._layout.claimed(self.token), *tags)
+            self.claimed.difference_update(tags)
 
     def hold(self, tag: Tag, held: Held) -> None:
         """Note what the server has for this token."""
@@ -311,6 +348,13 @@ def _write(arguments: list[Any], pushes: Sequence[Push], results: Sequence[Resul
         arguments += (push.command, push.key, push.value, push.life_ms)
     for result in results:
         arguments += (result.key, result.life_ms, result.blockers, result.payload)
+
+
+def _handed(pushes: Iterable[Push], begins: Collection[str]) -> tuple[Push, ...]:
+    return tuple(
+        replace(push, command="HAND") if push.command == "LPUSH" and push.value in begins else push
+        for push in pushes
+    )
 
 
 def _slices(tags: Sequence[Any]) -> Iterable[Sequence[Any]]:

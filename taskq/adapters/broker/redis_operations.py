@@ -69,6 +69,7 @@ class Operation:
     tag: Tag | None = None
     outgoing: tuple[Outgoing, ...] = ()
     texts: tuple[str, ...] = ()
+    begins: tuple[int, ...] = ()  # which of them are claimed if they are taken along
     pushes: tuple[Push, ...] = ()
     results: tuple[ResultWrite, ...] = ()
     levels: tuple[Level, ...] = ()
@@ -79,6 +80,21 @@ class Operation:
     def is_plain(self) -> bool:
         """Whether the tag is all there is."""
         return not (self.pushes or self.results or self.outgoing or self.levels or self.growth)
+
+
+@dataclass(slots=True)
+class Along:
+    """What is taken in the step that settles."""
+
+    keys: Sequence[str]
+    room: int
+    done: bool = False
+    taken: Sequence[tuple[int, int, bytes]] = ()  # tag, number of the list, envelope
+
+    @property
+    def emptied(self) -> bool:
+        """Whether the lists were empty then."""
+        return self.done and len(self.taken) < self.room
 
 
 @dataclass(slots=True)

@@ -28,7 +28,7 @@ Route: TypeAlias = tuple[ExchangeSpec, str]
 class Push:
     """One message for one list or channel; or a move that only the script of an intake can make."""
 
-    command: str  # LPUSH, RPUSH or PUBLISH; BURY, PARK or ADOPT
+    command: str  # LPUSH, RPUSH or PUBLISH; HAND, BURY, PARK or ADOPT
     key: str
     value: str | bytes
     life_ms: int = 0  # of the list, where its queue expires; of PARK and ADOPT: see there

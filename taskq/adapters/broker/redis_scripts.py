@@ -89,43 +89,53 @@ local function store(key, life_ms, blockers, payload)
 end
 """
 
+# Takes from the lists that begin at one of the keys, into the lease; ``took`` (or nil) is told tag
+# and envelope of each.  Returns for each list that had something: its number, how many, the
+# envelopes; or minus its number and the error.
+TAKING: Final = """
+local function take(from, tag, left, took)
+  local out = {}
+  for i = from, #KEYS do
+    local key = KEYS[i]
+    local got = redis.pcall('RPOP', key, left)
+    if got and got.err then
+      out[#out + 1] = from - 1 - i
+      out[#out + 1] = got.err
+    elseif got and #got > 0 then
+      local count, head, fields = #got, #key .. ':' .. key, {}
+      out[#out + 1] = i - from + 1
+      out[#out + 1] = count
+      for j = 1, count do
+        fields[#fields + 1] = tag + j
+        fields[#fields + 1] = head .. got[j]
+        out[#out + 1] = got[j]
+        if took then took(tag + j, got[j]) end
+        if #fields == 1000 or j == count then
+          redis.call('HSET', KEYS[2], unpack(fields))
+          fields = {}
+        end
+      end
+      tag = tag + count
+      left = left - count
+      if left == 0 then break end
+    end
+  end
+  return out
+end
+"""
+
 # KEYS: workers, lease, lists ...      ARGV: token, lease in ms, last tag used, how many
-# Returns 0 where the lease is not ours any more, else for each list that had something:
-# its number, how many, the envelopes; or minus its number and the error.
+# Returns 0 where the lease is not ours any more, else what ``take`` does.
 TAKE: Final = Script(
-    """
+    TAKING
+    + """
 redis.call('HDEL', KEYS[2], '')
 if not redis.call('ZSCORE', KEYS[1], ARGV[1]) then return 0 end
 """
     + NOW
     + """
 redis.call('ZADD', KEYS[1], now_ms + ARGV[2], ARGV[1])
-local tag, left, out = tonumber(ARGV[3]), tonumber(ARGV[4]), {}
-for i = 3, #KEYS do
-  local key = KEYS[i]
-  local got = redis.pcall('RPOP', key, left)
-  if got and got.err then
-    out[#out + 1] = 2 - i
-    out[#out + 1] = got.err
-  elseif got and #got > 0 then
-    local count, head, fields = #got, #key .. ':' .. key, {}
-    out[#out + 1] = i - 2
-    out[#out + 1] = count
-    for j = 1, count do
-      fields[#fields + 1] = tag + j
-      fields[#fields + 1] = head .. got[j]
-      out[#out + 1] = got[j]
-      if #fields == 1000 or j == count then
-        redis.call('HSET', KEYS[2], unpack(fields))
-        fields = {}
-      end
-    end
-    tag = tag + count
-    left = left - count
-    if left == 0 then break end
-  end
-end
-return out
+return take(3, tonumber(ARGV[3]), tonumber(ARGV[4]))
 """
 )
 

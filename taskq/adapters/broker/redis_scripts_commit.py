@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from taskq.adapters.broker.redis_link import Script
-from taskq.adapters.broker.redis_scripts import BURYING, NOW, STORING
+from taskq.adapters.broker.redis_scripts import BURYING, NOW, STORING, TAKING
 from taskq.adapters.broker.redis_scripts_chords import LEVELS
 
 # What a push may ask for beside a plain command.  Each moves what the lease holds under the tag,
@@ -14,6 +14,8 @@ from taskq.adapters.broker.redis_scripts_chords import LEVELS
 # BURY  '' or 'whole', letter, -              a dead letter: the letter, then what the tag holds
 # PARK  queue, task id, for how long in ms    kept until its time
 # ADOPT token, -, tag                         into the lease of another token, claimed
+#
+# HAND moves nothing: it is LPUSH, of what is claimed if it is among those that are taken along.
 _MOVES: Final = """
 local function give_up(tag, whole, letter)
   if whole == '' then letter = letter .. redis.call('HGET', KEYS[2], tag) end
@@ -43,7 +45,15 @@ local function adopt(tag, token, _, new_tag)
   redis.call('SADD', string.sub(KEYS[3], 1, #KEYS[3] - #ARGV[1]) .. token, new_tag)
 end
 
-local moves = {BURY = give_up, PARK = park, ADOPT = adopt}
+local handed = {}
+
+local function hand(_, key, value, life_ms)
+  redis.call('LPUSH', key, value)
+  if life_ms ~= '0' then redis.call('PEXPIRE', key, life_ms) end
+  handed[value] = true
+end
+
+local moves = {BURY = give_up, PARK = park, ADOPT = adopt, HAND = hand}
 
 -- Returns why it could not be done.
 local function push(tag, command, key, value, life_ms)
@@ -77,8 +87,9 @@ local function store_all(at, many)
 end
 """
 
-# KEYS: workers, lease, claimed, dead, letters, tasks that are parked
+# KEYS: workers, lease, claimed, dead, letters, tasks that are parked; lists to take from ...
 # ARGV: token, lease in ms, most dead letters, prefixes of what is parked and of its messages,
+#   how many to take along ('': none), last tag used, how many of the first may be claimed,
 #   operations ...
 # An operation: mode, tag, number of pushes, number of results, number of levels of chords,
 #   mark of a growth ('': none; else followed by the key of the group and by how many),
@@ -91,17 +102,19 @@ end
 # Returns whether the token is known, then the numbers of operations left out; that of one that
 # failed is followed by its error, that of one that lacks an ending by the number of the level and
 # the results (each with its index) of all members.
+# Where some are to be taken along, returns this, what ``take`` returns, the tags that are claimed.
 COMMIT: Final = Script(
     STORING
     + NOW
     + BURYING
+    + TAKING
     + _MOVES
     + LEVELS
     + """
 redis.call('HDEL', KEYS[2], '')
 local registered = redis.call('ZSCORE', KEYS[1], ARGV[1]) and 1 or 0
 if registered == 1 then redis.call('ZADD', KEYS[1], now_ms + ARGV[2], ARGV[1]) end
-local i, last, number, out = 6, #ARGV, 0, {registered}
+local i, last, number, out = 9, #ARGV, 0, {registered}
 while i <= last do
   local mode, tag = ARGV[i], ARGV[i + 1]
   local pushes, results, many = tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3]), ARGV[i + 4]
@@ -144,6 +157,17 @@ while i <= last do
     out[#out + 1] = number
   end
 end
-return out
+if ARGV[6] == '' then return out end
+local taken, claimed = {}, {}
+if registered == 1 then
+  local tag, places = tonumber(ARGV[7]), tonumber(ARGV[8])
+  taken = take(7, tag, tonumber(ARGV[6]), function(new_tag, envelope)
+    if new_tag <= tag + places and handed[envelope] then
+      redis.call('SADD', KEYS[3], new_tag)
+      claimed[#claimed + 1] = new_tag
+    end
+  end)
+end
+return {out, taken, claimed}
 """
 )

@@ -75,6 +75,7 @@ class Settling:
         if completion.follow_ups:
             operation.outgoing = completion.follow_ups
             operation.texts = tuple(self._routes.envelope(one) for one in completion.follow_ups)
+            operation.begins = completion.begins
         if completion.result is not None:
             assert store is not None, "results ride only with the store at this place"
             operation.results = (store.write_of(completion.result),)

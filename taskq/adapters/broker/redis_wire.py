@@ -109,7 +109,7 @@ def _text(parsed: Mapping[str, Any], name: str, otherwise: str) -> str:
     return value
 
 
-def delivery_of(tag: int, raw: bytes, queue: str) -> Delivery | Malformed:
+def delivery_of(tag: int, raw: bytes, queue: str, *, claimed: bool = False) -> Delivery | Malformed:
     """Read what was taken out of a queue, as a worker gets it."""
     try:
         parsed = read_envelope(raw)
@@ -123,7 +123,7 @@ def delivery_of(tag: int, raw: bytes, queue: str) -> Delivery | Malformed:
     if redelivered or attempts:
         for name in _MARKS:
             parsed["headers"].pop(name, None)
-    return Delivery(tag, message, queue, exchange, routing_key, redelivered, attempts)
+    return Delivery(tag, message, queue, exchange, routing_key, redelivered, attempts, claimed)
 
 
 def task_id_of(parsed: Mapping[str, Any]) -> str:

@@ -90,8 +90,8 @@ class LeaseBench(Bench):
         return found
 
 
-class RecoverySuite(OnBench):
-    """Inherit where ``keeps_deliveries`` is true, with a ``LeaseRig``."""
+class OnLeaseBench(OnBench):
+    """What suites inherit that let workers be lost."""
 
     @pytest.fixture
     def bench(self, rig: LeaseRig) -> Any:
@@ -99,6 +99,10 @@ class RecoverySuite(OnBench):
         bench = LeaseBench(rig)
         yield bench
         bench.close()
+
+
+class RecoverySuite(OnLeaseBench):
+    """Inherit where ``keeps_deliveries`` is true, with a ``LeaseRig``."""
 
     def test_what_was_not_claimed_comes_again(self, bench: LeaseBench) -> None:
         """In its order, marked, and counted."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from taskq.errors import BrokerLostError, OperationalError
@@ -53,7 +54,8 @@ class IntakeEnd:
         # How many follow-ups of a commit are out, while the rest of it is tried again.
         self._published: dict[int | None, int] = {}
         self._forgotten: dict[int, Held] = {}  # claimed, where the broker keeps no claims
-        self._untold: list[Delivery | Malformed] = []  # given out in a reply that was lost
+        # Given out along with a commit, or in a reply that was lost.
+        self._untold: list[Delivery | Malformed] = []
         self.wake: Callable[[], None] = _nothing
         self.session = self._begin_session(0)
         for spec in queues:
@@ -100,7 +102,8 @@ class IntakeEnd:
         self._enter(Call.TAKE)
         self._model.unpark(self._hands.say)
         room = self._prefetch - self.session.unclaimed if self._prefetch else BATCH
-        taken, self._untold = self._untold, []
+        taken = [one for one in self._untold if one.tag in self.session.out]
+        self._untold = []
         while len(taken) < min(room, BATCH):
             held = self._take_one()
             if held is None:
@@ -152,7 +155,7 @@ class IntakeEnd:
         self._check()
         self.session.drop(tag)
 
-    def _deliver(self, tag: int, held: Held) -> Delivery | Malformed:
+    def _deliver(self, tag: int, held: Held, *, claimed: bool = False) -> Delivery | Malformed:
         self._hands.say(
             "broker.deliver", id=held.task_id, task=held.task, queue=held.queue,
             retries=held.retries, redelivered=held.redelivered,
@@ -161,7 +164,7 @@ class IntakeEnd:
             return Malformed(tag, held.queue, held.message.body, held.malformed)
         return Delivery(
             tag, held.message, held.queue, held.exchange, held.routing_key,
-            held.redelivered, held.attempts,
+            held.redelivered, held.attempts, claimed,
         )  # fmt: skip
 
     # -- settling --------------------------------------------------------------------------------
@@ -199,6 +202,48 @@ class IntakeEnd:
                 full.append(missing)
         self._hands.pause()
         return full
+
+    def commit_and_take(
+        self, completions: Sequence[Completion], store: ResultStore
+    ) -> Sequence[ChordFull]:
+        """The same, and take, where the broker can."""
+        full = self.commit(completions, store)
+        together = store.address == self._address or not any(one.uses_store for one in completions)
+        if self._model.profile.atomic_commit and together:
+            self._check()
+            with self._hands.undivided():
+                self._take_along(completions)
+            try:
+                self._hands.come(self._hands.link, Call.COMMIT)
+            except OperationalError:
+                self._forget_claims()
+                raise
+            self._hands.pause()
+        return full
+
+    def _take_along(self, completions: Sequence[Completion]) -> None:
+        """Take as ``receive`` does; claim what is to begin, if it is among the first."""
+        begins = [one.follow_ups[n].message for one in completions for n in one.begins]
+        room = self._prefetch - self.session.unclaimed if self._prefetch else BATCH
+        for place in range(min(room, BATCH)):
+            held = self._take_one()
+            if held is None:
+                return
+            out = Out(held, since_s=self._hands.now_s())
+            tag = self.session.give(out)
+            claims = place < len(begins) and any(held.message is message for message in begins)
+            self._untold.append(self._deliver(tag, held, claimed=claims))
+            if claims:
+                self._claim(tag, out)
+
+    def _forget_claims(self) -> None:
+        """What came along in a reply that was lost has not begun, and is claimed anew."""
+        session = self.session
+        for number, one in enumerate(self._untold):
+            if isinstance(one, Delivery) and one.claimed and one.tag in session.out:
+                session.unclaimed += session.out[one.tag].claimed
+                session.out[one.tag].claimed = False
+                self._untold[number] = replace(one, claimed=False)
 
     def _complete_at_once(
         self, number: int, completion: Completion, store: ResultStore
@@ -367,8 +412,9 @@ class IntakeEnd:
     def close(self) -> None:
         """Hand back what is unsettled and unclaimed, as nobody's fault."""
         self._model.takers.pop(self, None)
+        unread = {one.tag for one in self._untold}
         for tag, out in reversed(list(self.session.out.items())):
-            if not out.claimed:
+            if not out.claimed or tag in unread:
                 self.session.drop(tag)
                 self._say("broker.requeue", out.held, reason="closed")
                 self._model.give_back(out.held, at_end=False)

@@ -40,6 +40,11 @@ def add(x, y):
     return x + y
 
 
+@app.task(name="chains.early", acks_late=False)
+def early(x, y):
+    return x + y
+
+
 @app.task(name="chains.noted")
 def noted(x):
     note(f"{x} {LIBRARY}")
