@@ -13,6 +13,8 @@ import platform
 import threading
 from abc import ABC, abstractmethod
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from types import ModuleType
 from typing import Any, ClassVar, Final, Self
@@ -148,6 +150,17 @@ class App(Sending, ABC):
             if self._ports is None:
                 self._ports = self.make_ports()
             return self._ports
+
+    @contextmanager
+    def standing_on(self, ports: Ports) -> Iterator[None]:
+        """Stand on other ports in all threads, for a block; whoever made them closes them."""
+        with self._ports_lock:
+            own, self._ports = self._ports, ports
+        try:
+            yield
+        finally:
+            with self._ports_lock:
+                self._ports = own
 
     def leave_ports_to_parent(self) -> None:
         """Stand on new ports in a process that was forked: another pid, other connections."""

@@ -11,7 +11,9 @@ from tests.unit.testing.test_command_line import GOOD
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False, timeout=100
+    )
 
 
 def test_scenario_files_are_tests(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""A shop that sends mail, takes money and reports at night."""
