@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from taskq_testing.live.world import LiveWorld
     from taskq_testing.world import World
 
-pytest_plugins = ("taskq_testing.server_fixtures",)
+pytest_plugins = ("taskq_testing.server_fixtures", "taskq_testing.worker_fixtures")
 
 MARKER = (
     "taskq(seed=None, seeds=None, only=None, why=''): the seed, or the number of seeds, of a"
