@@ -26,7 +26,7 @@ from taskq.protocol.result import (
 )
 from taskq.protocol.saferepr import safe_repr
 
-__all__ = ["Backend"]
+__all__ = ["Backend", "is_ours", "storable"]
 
 # Celery's names of keys.
 TASK_PREFIX: Final = "celery-task-meta-"
@@ -93,12 +93,7 @@ class Backend:
         return True
 
     def _comes_back(self, error: BaseException) -> bool:
-        """Whether a reader gets an exception again, which its constructor may refuse.
-
-        One of ours goes by its name, as in JSON: a reader may be a Celery that has no taskq.
-        """
-        if type(error).__module__.partition(".")[0] == "taskq":
-            return False
+        """Whether a reader gets an exception again, which its constructor may refuse."""
         try:
             again = self._codec.decode(
                 self.encode(error),
@@ -121,7 +116,10 @@ class Backend:
     ) -> dict[str, Any]:
         """Build the meta of a task."""
         kept = (
-            self._keeps_objects and isinstance(result, BaseException) and self._comes_back(result)
+            self._keeps_objects
+            and isinstance(result, BaseException)
+            and not is_ours(result)
+            and self._comes_back(result)
         )
         found = task_meta(
             task_id,
@@ -326,6 +324,11 @@ def _extended(request: Any) -> Extended:
         queue=delivery_info.get("routing_key"),
         stamps=request.stamps,
     )
+
+
+def is_ours(error: BaseException) -> bool:
+    """Whether an exception is to go by its name, as in JSON: a reader may have no taskq."""
+    return type(error).__module__.partition(".")[0] == "taskq"
 
 
 def storable(value: Any) -> Any:

@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Final
 
 from taskq import states
 from taskq.app.backend import Backend as AppBackend
-from taskq.app.backend import storable
+from taskq.app.backend import is_ours, storable
 from taskq.compat.backends_ending import Ending
 from taskq.compat.backends_payload import decompress_payload
 from taskq.compat.backends_transport import read_transport, transport_record
@@ -179,7 +179,8 @@ class Backend(Ending, AppBackend):
 
     def prepare_exception(self, exc: BaseException, serializer: str | None = None) -> Any:
         """Return what stands for an exception: itself, where the serializer keeps it."""
-        if (serializer or self.serializer) in KEEPS_OBJECTS and self._comes_back(exc):
+        keeps = (serializer or self.serializer) in KEEPS_OBJECTS
+        if keeps and not is_ours(exc) and self._comes_back(exc):
             return exc
         return exception_data(exc, self.is_encodable)
 

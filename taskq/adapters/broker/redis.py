@@ -115,6 +115,7 @@ class RedisBroker:
             lease_s=self._lease_s,
             most_letters=self._most_letters,
             has_sockets=self._has_sockets,
+            options=self._options,
             unattended=unattended,
         )
 

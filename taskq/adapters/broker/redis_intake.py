@@ -3,14 +3,15 @@
 Owned here: how many at once, connecting, and the order of things.  Which queues, in which order:
 ``redis_queues``; the record of what is out: ``redis_lease``; what a verdict means:
 ``redis_settling``; noticing messages: ``redis_waiting``; what is not due: ``redis_parking``; what
-lost workers had: ``redis_recovery``.
+lost workers had: ``redis_recovery``; what lost workers of Celery had: ``redis_unacked``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 
 from taskq.adapters.broker.errors import BrokerError
 from taskq.adapters.broker.redis_keepalive import Keepalive
@@ -24,6 +25,7 @@ from taskq.adapters.broker.redis_queues import Queues
 from taskq.adapters.broker.redis_recovery import Recovery
 from taskq.adapters.broker.redis_routes import Routes
 from taskq.adapters.broker.redis_settling import Settling
+from taskq.adapters.broker.redis_unacked import Unacked
 from taskq.adapters.broker.redis_waiting import GRACE_S, PEEK_S, Listener, Peeks
 from taskq.adapters.broker.redis_wire import delivery_of
 from taskq.adapters.results.redis import RedisStore
@@ -44,6 +46,7 @@ from taskq.ports import (
     weigh_chords,
 )
 
+EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
 # A lease is renewed so often in its time that two renewals may fail.
 RENEWALS: Final = 3
 # How soon to go on with a lost worker's messages when there are more than one call deals with.
@@ -69,6 +72,7 @@ class RedisIntake:
         lease_s: float,
         most_letters: int,
         has_sockets: bool,
+        options: Mapping[str, Any] = EMPTY,
         unattended: bool = False,
     ) -> None:
         self._node = node
@@ -96,6 +100,7 @@ class RedisIntake:
             queue_of=self._queues.name_of,
         )
         self._recovery = Recovery(layout, self._lease, self._queues.name_of, new_id=randomness.uuid)
+        self._unacked = Unacked(layout, routes, clock, options)
         self._peeks = Peeks(pool, clock, has_sockets=has_sockets)
         self._has_sockets = has_sockets
         self._listener = Listener(pool, clock)
@@ -198,6 +203,7 @@ class RedisIntake:
         """Renew the lease, and take over from workers that did not renew theirs."""
         with self._speaking() as link:
             more = self._recovery.renew(link)
+            self._unacked.give_back(link)
             self._queues.keep_alive(link)
             self._listener.check()
             return MORE_TO_RECOVER_S if more else self._lease_s / RENEWALS

@@ -91,6 +91,12 @@ class Routes:
         """How long a queue lives unused; 0: for ever."""
         return self._lives_ms.get(queue, 0)
 
+    def queues_of(self, link: Link, exchange: str, routing_key: str) -> list[str]:
+        """Return where a message goes; where nothing is bound, the queue that its key names."""
+        members = link.ask("SMEMBERS", self._layout.bindings(exchange)) if exchange else ()
+        kind = self._types.get(exchange, "direct")
+        return self._layout.queues_bound(list(members), kind, routing_key) or [routing_key]
+
     def declare(self, link: Link, queues: Iterable[QueueSpec]) -> None:
         """Write bindings that were not written yet."""
         for queue in queues:
