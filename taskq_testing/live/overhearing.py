@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -40,6 +42,10 @@ from taskq_testing.sim.topology import Topology
 from taskq_testing.sim.trace import Trace
 
 CLIENT: Final = "client"
+
+
+# Whose body runs here; what it sends is sent by its worker.
+_node_here: Final[ContextVar[str]] = ContextVar("taskq_testing_node", default=CLIENT)
 
 
 class Waiting(NamedTuple):
@@ -151,7 +157,8 @@ def overhear(broker: Broker, ledger: Ledger) -> None:
     publish, consume = broker.publish, broker.consume
 
     def publish_noted(messages: Sequence[Outgoing]) -> None:
-        noted = [waiting for each in messages for waiting in ledger.note(CLIENT, each)]
+        node = _node_here.get()
+        noted = [waiting for each in messages for waiting in ledger.note(node, each)]
         try:
             publish(messages)
         except BaseException:
@@ -174,8 +181,13 @@ class _Overheard:
     def __init__(self, intake: Intake, node: str, ledger: Ledger) -> None:
         self._node, self._ledger = node, ledger
         self._out: dict[int, Waiting] = {}  # by tag
-        self._receive, self._settle, self._commit = intake.receive, intake.settle, intake.commit
-        put_around(intake, receive=self.receive, settle=self.settle, commit=self.commit)
+        self._receive, self._settle = intake.receive, intake.settle
+        put_around(intake, receive=self.receive, settle=self.settle)
+        # Some drivers can take what is next in the same step.
+        for name in ("commit", "commit_and_take"):
+            commit = getattr(intake, name, None)
+            if commit is not None:
+                put_around(intake, **{name: partial(self.commit, commit)})
 
     def receive(self) -> Sequence[Delivery | Malformed]:
         """Remember where each comes from."""
@@ -190,7 +202,12 @@ class _Overheard:
         self._settle(settlements)
         self._settled(settlements)
 
-    def commit(self, completions: Sequence[Completion], store: ResultStore) -> Any:
+    def commit(
+        self,
+        commit: Callable[[Sequence[Completion], ResultStore], Any],
+        completions: Sequence[Completion],
+        store: ResultStore,
+    ) -> Any:
         """What follows is sent, and a message may be done with."""
         for each in completions:
             for outgoing in each.follow_ups:
@@ -198,7 +215,7 @@ class _Overheard:
             for ending in each.endings:
                 for number, outgoing in enumerate(ending.follow_ups):
                     self._ledger.note(self._node, outgoing, once=(ending.group_id, number))
-        missing = self._commit(completions, store)
+        missing = commit(completions, store)
         undone = {each.number for each in missing}
         self._settled(
             each.settlement
@@ -223,22 +240,23 @@ class NotedWork(Work):
 
     def __init__(self, app: Any, node: str, ledger: Ledger) -> None:
         super().__init__(app, node)
-        self._say = partial(ledger.say, node.partition("@")[2])
+        self._name = node.partition("@")[2]
+        self._say = partial(ledger.say, self._name)
 
     def __call__(self, job: Job, guard: Guard | None = None) -> Ending:
         """Run a job here and now."""
-        self._begins(job)
-        ending = super().__call__(job, guard)
-        self._ends(job, ending)
+        with self._told(job) as ended:
+            ending = super().__call__(job, guard)
+            ended(ending)
         return ending
 
     run = __call__
 
     async def awaitable(self, job: Job, guard: Guard | None = None) -> Ending:
         """Run a job on the caller's loop."""
-        self._begins(job)
-        ending = await super().awaitable(job, guard)
-        self._ends(job, ending)
+        with self._told(job) as ended:
+            ending = await super().awaitable(job, guard)
+            ended(ending)
         return ending
 
     def conclude(
@@ -248,9 +266,16 @@ class NotedWork(Work):
         self._say("task.conclude", **_facts(job), how=kind.value, reason=reason)
         return super().conclude(job, kind, reason, detail)
 
-    def _begins(self, job: Job) -> None:
+    @contextmanager
+    def _told(self, job: Job) -> Iterator[Callable[[Ending], None]]:
+        """Say that a body begins; the block says that it has ended."""
         redelivered = job.delivery_info.get("redelivered", False)
         self._say("task.start", **_facts(job), redelivered=redelivered)
+        token = _node_here.set(self._name)
+        try:
+            yield partial(self._ends, job)
+        finally:
+            _node_here.reset(token)
 
     def _ends(self, job: Job, ending: Ending) -> None:
         self._say("task.end", **_facts(job), how=ending.kind.value, summary=ending.summary)

@@ -178,7 +178,9 @@ def test_the_marker(tmp_path: Path, case: str) -> None:
         "    assert taskq_world(taskq_app).seed == 9\n"
     )
 
-    assert expected in run(tmp_path, "--strict-markers", "-rs").stdout
+    done = run(tmp_path, "--strict-markers", "-rs")
+
+    assert expected in done.stdout + done.stderr
 
 
 def test_the_clock_is_that_of_the_world(taskq_world: Any, taskq_app: Any, taskq_clock: Any) -> None:
