@@ -17,6 +17,7 @@ import pytest
 
 if TYPE_CHECKING:
     from taskq_testing.collecting import ScenarioFile
+    from taskq_testing.eager import Eager
     from taskq_testing.live.transports import Model, Transport
     from taskq_testing.live.world import LiveWorld
     from taskq_testing.world import World
@@ -152,18 +153,16 @@ def taskq_clock(request: pytest.FixtureRequest) -> Any:
 
 
 @pytest.fixture
-def taskq_eager() -> Iterator[Callable[..., Any]]:
+def taskq_eager() -> Iterator[Callable[..., Eager]]:
     """Let tasks of an app run where they are called: ``taskq_eager(app)``, up to the test's end."""
     from contextlib import ExitStack  # noqa: PLC0415 - as above
 
-    from taskq_testing.live.transports import settings_of  # noqa: PLC0415 - as above
+    from taskq_testing.eager import Eager  # noqa: PLC0415 - as above
 
     with ExitStack() as stack:
 
-        def make(app: Any, *, propagates: bool = True) -> Any:
-            told = {"task_always_eager": True, "task_eager_propagates": propagates}
-            stack.enter_context(settings_of(app, **told))
-            return app
+        def make(app: Any, *, propagates: bool | None = None) -> Eager:
+            return stack.enter_context(Eager(app, propagates=propagates))
 
         yield make
 

@@ -9,6 +9,7 @@ from taskq import states
 from taskq.app.joining import assert_will_not_block
 from taskq.app.on_ready import OnReady
 from taskq.app.result import AsyncResult
+from taskq.errors import TimeoutError  # noqa: A004 - Celery's name
 
 __all__ = ["EagerResult"]
 
@@ -61,8 +62,8 @@ class EagerResult(AsyncResult[R]):
         return self._traceback
 
     def ready(self) -> bool:
-        """It has ended."""
-        return True
+        """It has ended, unless it will never begin: what stands before it has not succeeded."""
+        return self._state != states.PENDING
 
     def get(  # type: ignore[override]  # Celery's order
         self,
@@ -74,6 +75,8 @@ class EagerResult(AsyncResult[R]):
         """Return what it returned, raise what it raised."""
         if disable_sync_subtasks:
             assert_will_not_block()
+        if self._state == states.PENDING:
+            raise TimeoutError(f"task {self.id} has not run, and will not: see its parents")
         if self._state in states.PROPAGATE_STATES:
             if not propagate:
                 return self._result  # type: ignore[no-any-return]  # the exception, as it was asked for

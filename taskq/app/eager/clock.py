@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ulp
+
 from taskq.ports import Clock, Reading
 
 __all__ = ["LeapingClock"]
@@ -26,3 +28,5 @@ class LeapingClock:
     def leap_to(self, elapsed_s: float) -> None:
         """Let it be a moment that has not come yet."""
         self.sleep(elapsed_s - self.read().elapsed_s)
+        if self.read().elapsed_s < elapsed_s:  # rounded down
+            self.sleep(ulp(elapsed_s))

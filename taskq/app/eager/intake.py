@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Final
 
+from taskq.errors import TaskqError
 from taskq.ports import (
     ChordFull,
     Completion,
     Delivery,
     LostMessage,
     Malformed,
+    Message,
     Outgoing,
     QueueSpec,
     ResultStore,
@@ -22,7 +25,24 @@ from taskq.ports import (
     weigh_chords,
 )
 
-__all__ = ["EagerIntake"]
+__all__ = ["EagerIntake", "EndlessError"]
+
+# So often one task is sent at most: a test that hangs says nothing.
+MOST_TIMES: Final = 2_000
+
+
+class EndlessError(TaskqError):
+    """A task is sent again and again."""
+
+    def __init__(self, task: str, times: int) -> None:
+        super().__init__(task, times)
+        self.task, self.times = task, times
+
+    def __str__(self) -> str:
+        return (
+            f"task {self.task} was sent {self.times:,} times and has not come to an end; in eager "
+            "mode nothing changes while a retry waits: give it a max_retries, or a reason to end"
+        )
 
 
 class EagerIntake:
@@ -38,6 +58,7 @@ class EagerIntake:
         self._ready: deque[Delivery] = deque()
         self._out: dict[int, Delivery] = {}
         self._tags = 0
+        self._times: Counter[str] = Counter()  # by task id
 
     @property
     def is_done(self) -> bool:
@@ -53,6 +74,7 @@ class EagerIntake:
         """Queue what is sent."""
         for each in messages:
             self._note(each)
+            self._count(each.message)
             queue = each.routing_key
             self._ready.append(
                 Delivery(self._tag(), each.message, queue, each.exchange, queue, attempts=0)
@@ -77,6 +99,7 @@ class EagerIntake:
     def _settle(self, settlement: Settlement) -> None:
         delivery = self._out.pop(settlement.tag, None)
         if delivery is not None and settlement.verdict is Verdict.REQUEUE:
+            self._count(delivery.message)
             attempts = (delivery.attempts or 0) + settlement.attempted
             self._ready.append(
                 replace(delivery, tag=self._tag(), redelivered=True, attempts=attempts)
@@ -126,6 +149,12 @@ class EagerIntake:
 
     def close(self) -> None:
         """There is nothing to let go of."""
+
+    def _count(self, message: Message) -> None:
+        task_id = str(message.headers.get("id"))
+        self._times[task_id] += 1
+        if self._times[task_id] > MOST_TIMES:
+            raise EndlessError(f"{message.headers.get('task')}[{task_id}]", MOST_TIMES)
 
     def _tag(self) -> int:
         self._tags += 1

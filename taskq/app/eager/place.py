@@ -22,7 +22,7 @@ from taskq.app.eager.intake import EagerIntake
 from taskq.app.eager.pool import NoLimits
 from taskq.app.eager.store import EagerStore
 from taskq.app.run_task import Outcome
-from taskq.ports import Outgoing, Ports
+from taskq.ports import Clock, Outgoing, Ports
 from taskq.ports.limits import Limiter
 
 __all__ = ["EagerPlace", "collected", "entered", "place_here", "post", "store_state"]
@@ -35,11 +35,17 @@ _here: Final[ContextVar[EagerPlace | None]] = ContextVar("taskq_eager_place", de
 class EagerPlace:
     """Clock, store and ports of eager calls of one app."""
 
-    def __init__(self, app: Any, limiter: Limiter | None = None) -> None:
+    def __init__(
+        self,
+        app: Any,
+        *,
+        limiter: Callable[[LeapingClock], Limiter] | None = None,
+        beneath: Clock | None = None,
+    ) -> None:
         self.app = app
         self._beneath: PortsOf | None = current.ports_here.get()
         ports: Ports = app.ports
-        self.clock = LeapingClock(ports.clock)
+        self.clock = LeapingClock(ports.clock if beneath is None else beneath)
         self.store = EagerStore(self.clock)
         self.is_all = app.send_settings.always_eager
         broker = EagerBroker() if self.is_all else ports.broker
@@ -48,7 +54,7 @@ class EagerPlace:
         self.names: dict[str, str] = {}  # of tasks, by id
         self.outcomes: dict[str, Outcome] = {}  # of bodies, by id: how the last one ended
         self.runs: list[EagerIntake] = []  # the queues of those that go on, the innermost last
-        self.limiter = limiter or self._limiter()
+        self.limiter = self._limiter() if limiter is None else limiter(self.clock)
 
     def _limiter(self) -> Limiter:
         """In a simulated world the time of this machine means nothing."""

@@ -9,6 +9,7 @@ import pytest
 
 from taskq_testing.checks.registry import CHECKS
 from taskq_testing.cli import main
+from taskq_testing.eager import Eager
 from taskq_testing.report.faults import as_markdown
 from taskq_testing.scenario import load, schema
 from taskq_testing.scenario.behaviour import FUNCTIONS
@@ -67,6 +68,12 @@ NOT_FOR_USERS = {
         *main.commands,
         "taskq_world",
         "taskq_app",
+        "taskq_eager",
+        *(
+            name
+            for name in dir(Eager)
+            if not name.startswith("_") and name not in {"open", "close"}
+        ),
         "taskq_seed",
         "--taskq-seed",
     ],
