@@ -13,7 +13,7 @@ def test_an_order_reserves_everything_and_ships_once(world, shop, outside):
 
     world.assert_chorded(["shop.reserve", "shop.reserve"], "shop.ship")
     world.assert_executed("shop.ship", ended="succeeded", times=1)
-    world.assert_order("shop.order", "shop.reserve", "shop.ship")
+    world.assert_order("shop.reserve", "shop.ship")
     assert outside.stock == {"pen": 8, "ink": 7}
 
 
