@@ -158,7 +158,8 @@ class RedisIntake:
         with self._speaking() as link:
             along, self._along = self._along, None
             out = self._came()
-            self._peeks.drain()
+            if along is None:
+                self._peeks.drain()  # else news stay news: they end the next wait
             self._due_dates.look(link, self._queues.names)
             self._take_unleased(link, out)
             emptied = along is not None and along.emptied

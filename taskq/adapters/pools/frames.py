@@ -19,7 +19,8 @@ import pickle
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, make_dataclass, replace
 from enum import IntEnum
-from operator import attrgetter
+from functools import lru_cache
+from operator import attrgetter, is_
 from struct import Struct
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias, TypeVar, cast
@@ -40,6 +41,7 @@ from taskq.ports import (
 )
 
 Row: TypeAlias = tuple[Any, ...]
+Declared: TypeAlias = tuple[QueueSpec | ExchangeSpec, ...]
 Record = TypeVar("Record")
 
 HEAD: Final = Struct("<I")
@@ -257,19 +259,47 @@ def _outgoing_row(outgoing: Outgoing) -> Row:
         outgoing.exchange,
         outgoing.routing_key,
         outgoing.exchange_type,
-        None if plain else _pickled_extras(outgoing.declare, outgoing.options),
+        None if plain else _WRITTEN.bytes_of(outgoing.declare, outgoing.options),
     )
 
 
 def _outgoing_of(row: Row) -> Outgoing:
     *message, exchange, routing_key, exchange_type, extras = row
-    declare, options = pickle.loads(extras) if extras else ((), DEFAULT_PUBLISH)  # noqa: S301 - see above
+    declare, options = _extras_of(extras) if extras else ((), DEFAULT_PUBLISH)
     return Outgoing(Message(*message), exchange, routing_key, exchange_type, declare, options)
 
 
-def _pickled_extras(
-    declare: tuple[QueueSpec | ExchangeSpec, ...], options: PublishOptions
-) -> bytes:
+# Nearly all messages of a process have the same extras, and pickling them costs more than all else
+# in a row: so they are read once, and written once as long as they stay what they are.
+MOST_EXTRAS: Final = 32
+
+
+@lru_cache(MOST_EXTRAS)
+def _extras_of(extras: bytes) -> tuple[Declared, PublishOptions]:
+    declare, options = pickle.loads(extras)  # noqa: S301 - see above
+    return declare, options
+
+
+class _Written:
+    """The extras that were written last."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Declared, PublishOptions, bytes] = ((), DEFAULT_PUBLISH, b"")
+
+    def bytes_of(self, declare: Declared, options: PublishOptions) -> bytes:
+        known, how, written = self._last
+        # By identity: of two that are equal each may have a kombu object of its own.
+        same = len(declare) == len(known) and all(map(is_, declare, known))
+        if not written or not same or options != how:
+            written = _pickled_extras(declare, options)
+            self._last = declare, options, written
+        return written
+
+
+_WRITTEN: Final = _Written()
+
+
+def _pickled_extras(declare: Declared, options: PublishOptions) -> bytes:
     # The link is a connection of the child's; it means nothing in the process that publishes.
     options = replace(options, link=None)
     try:

@@ -162,3 +162,27 @@ def test_dates_and_decimals_keep_their_type() -> None:
 
     assert job_of(row).headers == values
     assert {type(value) for value in job_of(row).headers.values()} == {dt.datetime, decimal.Decimal}
+
+
+def test_what_each_message_declares_is_its_own() -> None:
+    """Equal queues may have different objects of kombu's, and the next message none at all."""
+    queues = [QueueSpec("q", ExchangeSpec("q"), "q", native=native) for native in ("a", "b", "b")]
+    sent = [
+        Outgoing(Message({}, b"", "a/b", "c"), "q", "q", "direct", declare, options)
+        for declare, options in (
+            *(((queue,), PublishOptions(mandatory=True)) for queue in (*queues, *queues)),
+            ((queues[0],), PublishOptions()),
+            ((), PublishOptions()),
+            ((queues[0], queues[1]), PublishOptions()),
+        )
+    ]
+    ending = Ending(1, EndingKind.SUCCEEDED, follow_ups=tuple(sent))
+    [row] = FrameReader().feed(pack([ending_row(ending)]))
+    came = ending_of(row).follow_ups
+
+    assert came == tuple(sent)
+    assert natives(came) == natives(sent)
+
+
+def natives(messages: Sequence[Outgoing]) -> list[list[Any]]:
+    return [[getattr(spec, "native", None) for spec in one.declare] for one in messages]
