@@ -10,13 +10,14 @@ one task or worker is (``seen.py``).
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 from weakref import WeakSet
 
 from taskq import states
 from taskq.core import seen
+from taskq.core.bounded import Bounded
 
 __all__ = ["CallableDefaultdict", "State"]
 
@@ -48,8 +49,8 @@ class State:
         workers: Mapping[str, seen.Worker] | None = None,
         tasks: Mapping[str, seen.Task] | None = None,
         taskheap: Iterable[Any] | None = None,  # noqa: ARG002 - Celery's; the order is worked out
-        max_workers_in_memory: int = 5000,
-        max_tasks_in_memory: int = 10_000,
+        max_workers_in_memory: int | None = 5000,
+        max_tasks_in_memory: int | None = 10_000,
         on_node_join: Callable[[seen.Worker], Any] | None = None,
         on_node_leave: Callable[[seen.Worker], Any] | None = None,
         tasks_by_type: Mapping[str, Iterable[seen.Task]] | None = None,
@@ -57,15 +58,13 @@ class State:
         now: Callable[[], float] | None = None,
     ) -> None:
         self.event_callback = callback
-        self.max_workers_in_memory = max_workers_in_memory
-        self.max_tasks_in_memory = max_tasks_in_memory
         self.on_node_join, self.on_node_leave = on_node_join, on_node_leave
         # Further groups of events: the part of the type before the dash -> (subject, event).
         self.handlers: dict[str, Callable[[str, Mapping[str, Any]], Any]] = {}
         self._now = now
         self._seen_types: set[str] = set()
-        self.workers: OrderedDict[str, seen.Worker] = OrderedDict(workers or {})
-        self.tasks: OrderedDict[str, seen.Task] = OrderedDict(tasks or {})
+        self.workers: Bounded[seen.Worker] = Bounded(workers or {}, max_workers_in_memory)
+        self.tasks: Bounded[seen.Task] = Bounded(tasks or {}, max_tasks_in_memory)
         self.tasks_by_type = CallableDefaultdict(self._tasks_by_type, WeakSet, _sets(tasks_by_type))
         self.tasks_by_worker = CallableDefaultdict(
             self._tasks_by_worker, WeakSet, _sets(tasks_by_worker)
@@ -73,6 +72,24 @@ class State:
         for task in self.tasks.values():
             task.cluster_state = self
             self._file(task)
+
+    @property
+    def max_workers_in_memory(self) -> int | None:
+        """How many workers are known at most."""
+        return self.workers.limit
+
+    @max_workers_in_memory.setter
+    def max_workers_in_memory(self, most: int | None) -> None:
+        self.workers.limit = most
+
+    @property
+    def max_tasks_in_memory(self) -> int | None:
+        """How many tasks are known at most."""
+        return self.tasks.limit
+
+    @max_tasks_in_memory.setter
+    def max_tasks_in_memory(self, most: int | None) -> None:
+        self.tasks.limit = most
 
     # -- events come in ---------------------------------------------------------------------------
 
@@ -141,8 +158,7 @@ class State:
             return known, False
         worker = self.Worker(hostname, now=self._now)
         if keep:
-            self.workers[hostname] = worker
-            _bound(self.workers, self.max_workers_in_memory)
+            self.workers.keep(hostname, worker)
         return worker, keep
 
     def get_or_create_worker(self, hostname: str, **kwargs: Any) -> tuple[seen.Worker, bool]:
@@ -157,9 +173,7 @@ class State:
         if known is not None:
             self.tasks.move_to_end(uuid)
             return known, False
-        task = self.tasks[uuid] = self.Task(uuid, cluster_state=self)
-        _bound(self.tasks, self.max_tasks_in_memory)
-        return task, True
+        return self.tasks.keep(uuid, self.Task(uuid, cluster_state=self)), True
 
     # -- what is known ----------------------------------------------------------------------------
 
@@ -212,6 +226,10 @@ class State:
 
     def clear_tasks(self, ready: bool = True) -> None:
         """Forget tasks: those that have ended, or all."""
+        self._clear_tasks(ready)
+
+    def _clear_tasks(self, ready: bool = True) -> None:
+        # A step of its own: monitors that keep an index of tasks put theirs around it.
         for uuid, task in list(self.tasks.items()):
             if not ready or task.state in states.READY_STATES:
                 del self.tasks[uuid]
@@ -246,8 +264,8 @@ def _state(
     kind: type[State],
     workers: Mapping[str, seen.Worker],
     tasks: Mapping[str, seen.Task],
-    max_workers: int,
-    max_tasks: int,
+    max_workers: int | None,
+    max_tasks: int | None,
     counts: Mapping[str, int],
 ) -> State:
     state = kind(
@@ -265,11 +283,6 @@ def _state(
 
 def _sets(given: Mapping[str, Iterable[seen.Task]] | None) -> dict[str, WeakSet[seen.Task]]:
     return {name: WeakSet(tasks) for name, tasks in (given or {}).items()}
-
-
-def _bound(kept: OrderedDict[str, Any], most: int) -> None:
-    while len(kept) > most:
-        kept.popitem(last=False)
 
 
 def _in_order(
