@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.real.environments import packages_in
+from tests.real.flower.test_flower import Flower
+from tests.real.programs import load
 from tests.real.workers import worker
 
 HERE = Path(__file__).parent
+FLOWER = HERE.parents[1] / "real" / "flower"
 CELERY = (sys.executable, "-m", "taskq.compat.celery")
 # Without what they depend on: that would bring the real Celery.
 PACKAGES = (
@@ -145,3 +149,54 @@ def test_tasks_are_queued_once(env: dict[str, str], tmp_path: Path) -> None:
         assert running.stop(60) == 0
 
     assert said.split() == ["again"]
+
+
+@pytest.fixture
+def flower(redis_url: str, packages: str, tmp_path: Path) -> Iterator[Flower]:
+    """Flower as a command of ``celery``, which is taskq here."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    words = ("-m", "celery", f"--broker={redis_url}", "flower", f"--port={port}")
+    with (tmp_path / "flower.log").open("wb") as log:
+        process = subprocess.Popen(
+            [*CELERY, *words, "--address=127.0.0.1"],
+            cwd=tmp_path,
+            env={**os.environ, "FLOWER_UNAUTHENTICATED_API": "true", "PYTHONPATH": packages},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        monitor = Flower(f"http://127.0.0.1:{port}")
+        monitor.wait("/api/workers", lambda answer: isinstance(answer, dict))
+        yield monitor
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def test_flower_sees_and_steers(
+    flower: Flower, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers, tasks with their results and queues; it sets a rate limit, and shuts down."""
+    node, place = "watched@here", {"WATCHED": redis_url}
+    program = load("watched", FLOWER, place, monkeypatch)
+    arguments = ("-c", "1", "-E", "-n", node)
+    with worker(tmp_path, *arguments, app="watched", cwd=FLOWER, env=place) as running:
+        flower.wait(f"/api/workers?refresh=1&workername={node}", lambda seen: node in seen)
+        result = program.add.delay(2, 3)
+        assert result.get(timeout=60) == 5
+        seen = flower.wait(
+            f"/api/task/info/{result.id}", lambda answer: answer.get("state") == "SUCCESS"
+        )
+        said = flower.post(
+            "/api/task/rate-limit/celery.backend_cleanup", ratelimit="5/m", workername=node
+        )
+        queues = flower.get("/api/queues/length")["active_queues"]
+        flower.post(f"/api/worker/shutdown/{node}")
+        assert running.process.wait(60) == 0
+    program.app.close()
+
+    assert (seen["name"], seen["result"], seen["worker"]) == ("watched.add", "5", node)
+    assert "new rate limit set successfully" in said["message"]
+    assert queues == [{"name": "celery", "messages": 0}]
+    assert "Traceback" not in (tmp_path / "flower.log").read_text()
