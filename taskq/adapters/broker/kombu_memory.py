@@ -20,7 +20,7 @@ import select
 import threading
 from collections.abc import Mapping
 from itertools import count
-from queue import Empty, Queue
+from queue import Empty
 from time import monotonic
 from typing import Any, Final
 
@@ -66,22 +66,41 @@ class Bell:
         os.close(self._in)
 
 
-class Line(Queue[Any]):
-    """One queue: the highest priority first, then the oldest."""
+class Line:
+    """One queue: the highest priority first, then the oldest.
+
+    It has what kombu's own channels use of ``queue.Queue``, and is none: under patches for
+    greenlets that is another class.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
-        super().__init__()
-
-    def _init(self, maxsize: int) -> None:
-        del maxsize
         # kombu's own channels clear it by this name.
         self.queue: list[tuple[int, int, int, Any]] = []  # a heap
+        self.mutex = threading.Lock()
         self._numbers = count()
         self._bells: set[Bell] = set()
 
-    def _qsize(self) -> int:
+    def qsize(self) -> int:
+        """Return how many wait."""
         return len(self.queue)
+
+    def empty(self) -> bool:
+        """Whether none waits."""
+        return not self.queue
+
+    def put(self, item: Any) -> None:
+        """Add one, and wake."""
+        with self.mutex:
+            self._put(item)
+
+    def get(self, block: bool = True) -> Any:
+        """Take the next; raises ``Empty``.  Who waits, waits for a bell."""
+        del block
+        with self.mutex:
+            if not self.queue:
+                raise Empty
+            return self._get()
 
     def _put(self, item: Any) -> None:
         properties = _mapping(item, "properties")

@@ -6,6 +6,8 @@ import gzip
 import itertools
 import os
 import select
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -198,6 +200,24 @@ def test_a_forked_child_is_told_that_nobody_hears_it(broker: KombuBroker, queue:
     intake.close()
 
     assert os.waitstatus_to_exitcode(status) == 0
+
+
+def test_queues_in_memory_under_patches_for_greenlets() -> None:
+    """A worker in pool gevent, in a process that was patched before all."""
+    program = (
+        "from gevent import monkey; monkey.patch_all()\n"
+        "from taskq.contrib.testing.app import TestApp, setup_default_app\n"
+        "from taskq.contrib.testing.worker import start_worker\n"
+        "app = TestApp()\n"
+        "add = app.task(name='add', shared=False)(lambda x, y: x + y)\n"
+        "with setup_default_app(app), start_worker(app, pool='gevent'):\n"
+        "    print(add.delay(1, 2).get(timeout=60))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False
+    )
+
+    assert done.stdout == "3\n", done.stderr
 
 
 def test_a_url_without_a_password_shows_none(broker: KombuBroker) -> None:
