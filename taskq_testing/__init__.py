@@ -8,19 +8,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from taskq_testing.checks.goals import BrokenPromise
     from taskq_testing.sim.scheduler import Stuck
     from taskq_testing.sim.trace import Record, Trace
     from taskq_testing.sim.world import NotQuiet
-    from taskq_testing.world import World
+    from taskq_testing.world import World, over_seeds
 
-__all__ = ["NotQuiet", "Record", "Stuck", "Trace", "World"]
+__all__ = ["BrokenPromise", "NotQuiet", "Record", "Stuck", "Trace", "World", "over_seeds"]
 
 _HOMES = {
+    "BrokenPromise": "taskq_testing.checks.goals",
     "NotQuiet": "taskq_testing.sim.world",
     "Record": "taskq_testing.sim.trace",
     "Stuck": "taskq_testing.sim.scheduler",
     "Trace": "taskq_testing.sim.trace",
     "World": "taskq_testing.world",
+    "over_seeds": "taskq_testing.world",
 }
 
 

@@ -18,6 +18,8 @@ from taskq.ports import QueueSpec
 from taskq.runtime.os_signals import callbacks
 from taskq.wiring.workers import worker_options
 from taskq_testing.asserting.workflows import WorkflowAssertions
+from taskq_testing.checks.goals import BrokenPromise, Condition, Goals, Judged
+from taskq_testing.checks.registry import CHECKS, run_checks, standing
 from taskq_testing.draining import Drained, drain
 from taskq_testing.faults.kinds import happen
 from taskq_testing.nearest import nearest
@@ -69,6 +71,8 @@ class World(WorkflowAssertions, SimWorld):
         broker: str = "redis",
         store: str = "counting",
         choices: list[int] | None = None,
+        checks: Sequence[str] | None = None,
+        zone: str | None = None,
     ) -> None:
         if start is None:
             start = frozen_start() or DEFAULT_START
@@ -81,7 +85,13 @@ class World(WorkflowAssertions, SimWorld):
             broker=broker,
             store=store,
             choices=choices,
+            zone=zone,
         )
+        for name in checks or ():
+            if name not in CHECKS:
+                raise ValueError(f"no check is called {name!r}{nearest(name, CHECKS)}")
+        self.checks = checks  # those that ``verify`` makes; None: all that can be made
+        self.goals = Goals(self.trace)
 
     def drain(
         self,
@@ -99,9 +109,42 @@ class World(WorkflowAssertions, SimWorld):
             self, self.start_worker, queues, due_by_s=due_by_s, limit=limit, workflow=workflow
         )
 
+    def never(self, name: str, condition: Condition, **facts: Any) -> None:
+        """From now on this must not be so: a function, or an event with its facts."""
+        self.goals.add(name, condition, facts, wanted=False)
+
+    def sometimes(self, name: str, condition: Condition, **facts: Any) -> None:
+        """From now on this should be so once: in this world, or in one of the seeds of a run."""
+        self.goals.add(name, condition, facts, wanted=True)
+
+    def verify(self, *, one_of_many: bool = False) -> None:
+        """Raise ``BrokenPromise`` where a standing check, ``never`` or ``sometimes`` is broken.
+
+        At rest everything is checked; in the middle of something, what holds at every moment.
+        """
+        names = list(CHECKS) if self.quiet and self.workers else standing()
+        chosen = names if self.checks is None else self.checks
+        findings = run_checks(self, chosen) + self.goals.findings(one_of_many=one_of_many)
+        if findings:
+            raise BrokenPromise(findings, self.seed)
+
     def fault(self, name: str, /, **given: Any) -> None:
         """Let one of the named faults happen now; ``for_=`` stands for ``for``."""
         happen(self, name, {key.removesuffix("_"): value for key, value in given.items()})
+
+
+def over_seeds(run: Callable[[int], World], seeds: Iterable[int]) -> None:
+    """Run something with many seeds; ``run(seed)`` returns the world in which it happened.
+
+    Each world is verified and closed; each ``sometimes`` must have been so in one of them.
+    """
+    judged = Judged()
+    for seed in seeds:
+        with run(seed) as world:
+            world.verify(one_of_many=True)
+            judged.take(world.goals)
+    if findings := judged.findings():
+        raise BrokenPromise(findings)
 
 
 class CommandLine:

@@ -37,7 +37,7 @@ class Receiving:
         self._house.teller.heard = happened.heard
         for delivery in happened.deliveries:
             if isinstance(delivery, Malformed):
-                self._refuse(delivery.tag, delivery.reason, delivery.raw, settled, effects)
+                self._refuse(delivery, delivery.reason, delivery.raw, settled, effects)
             elif self._house.stopping is not None:
                 settled.append(Settlement(delivery.tag, Verdict.REQUEUE, STOPPED))
             else:
@@ -46,12 +46,19 @@ class Receiving:
             effects.append(Settle(tuple(settled)))
 
     def _refuse(
-        self, tag: int, reason: str, raw: bytes, settled: list[Settlement], effects: list[Effect]
+        self,
+        came: Delivery | Malformed,
+        reason: str,
+        raw: bytes,
+        settled: list[Settlement],
+        effects: list[Effect],
     ) -> None:
-        settled.append(Settlement(tag, Verdict.REJECT, reason))
+        settled.append(Settlement(came.tag, Verdict.REJECT, reason))
+        # Of what is no message at all, nobody knows which task it was.
+        task_id = came.message.headers.get("id") if isinstance(came, Delivery) else None
         shown = bytes(raw[:SHOWN_BYTES])
         effects.append(
-            Say(Level.ERROR, "malformed message", {"reason": reason, "raw": shown, "id": None})
+            Say(Level.ERROR, "malformed message", {"reason": reason, "raw": shown, "id": task_id})
         )
         if self._house.teller.heard:
             effects.append(Refused(reason, raw))
@@ -61,7 +68,7 @@ class Receiving:
         try:
             entry = self._admission.entry(delivery, announce=house.teller.events)
         except BadTimeError as error:
-            self._refuse(tag, str(error), delivery.message.body, settled, effects)
+            self._refuse(delivery, str(error), delivery.message.body, settled, effects)
             return
         if not self._is_ordinary(entry) and self._put_elsewhere(entry, settled, effects):
             return

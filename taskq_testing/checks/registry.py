@@ -25,6 +25,7 @@ class Check:
     name: str
     sentence: str
     find: CheckFunction
+    at_rest: bool = False  # it asks whether all is over; while something goes on it says nothing
 
 
 CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
@@ -46,10 +47,43 @@ CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
             ),
             Check("final-stays", "a final result never becomes less final", safety.final_stays),
             Check("chord-body-once", "a chord's body is released once", safety.chord_released_once),
-            Check("drained", "at the end nothing waits, runs or is out", liveness.drained),
+            Check(
+                "fenced",
+                "who lost the lease of a message stores no end of its task",
+                safety.fenced,
+            ),
+            Check(
+                "given-up-aloud",
+                "what a worker gives up stands in its log, with the task's id",
+                safety.given_up_aloud,
+            ),
+            Check("call-in-time", "no call takes longer than its limit", safety.call_in_time),
+            Check(
+                "chord-ends",
+                "at the end every chord whose members are all counted has ended",
+                liveness.chords_ended,
+                at_rest=True,
+            ),
+            Check(
+                "nothing-left",
+                "at the end no queue of replies and no wait for a result is left without its owner",
+                liveness.nothing_left,
+                at_rest=True,
+            ),
+            Check(
+                "drained",
+                "at the end nothing waits, runs or is out",
+                liveness.drained,
+                at_rest=True,
+            ),
         )
     }
 )
+
+
+def standing() -> list[str]:
+    """Those that hold at every moment, also of a world that is left in the middle."""
+    return [check.name for check in CHECKS.values() if not check.at_rest]
 
 
 def run_checks(world: SimWorld, names: Sequence[str] | None = None) -> list[Finding]:

@@ -79,6 +79,8 @@ def eta_not_early(world: SimWorld) -> Iterator[Finding]:
         if sent is None or start.node in jumped or sent.node in jumped:
             continue
         eta = _instant(sent.facts["eta"], world.apps[0].timezone)
+        if eta is None:
+            continue
         if world.start_s + start.at_s < eta - _ROUNDING_S:
             told = (
                 f"task {start.task_id} began {eta - world.start_s - start.at_s:g}s before its ETA"
@@ -90,8 +92,12 @@ def eta_not_early(world: SimWorld) -> Iterator[Finding]:
 _ROUNDING_S: Final = 2e-6
 
 
-def _instant(text: str, zone: tzinfo) -> float:
-    moment = datetime.fromisoformat(text)
+def _instant(text: str, zone: tzinfo) -> float | None:
+    """When that is; of what is no moment nobody can say it."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp()
 
 
@@ -137,6 +143,52 @@ def chord_released_once(world: SimWorld) -> Iterator[Finding]:
             yield Finding("chord-body-once", told, tuple(records))
 
 
+_QUIET: Final = ("DEBUG", "INFO")
+
+
+def fenced(world: SimWorld) -> Iterator[Finding]:
+    """Where one step stores a result and settles its message, only who has it may do so."""
+    if not (world.broker.profile.leases and world.broker.profile.atomic_commit):
+        return
+    lost: dict[tuple[Any, str], Record] = {}  # (task, node) -> when it lost the message
+    for record in world.trace:
+        if record.what in ("broker.restore", "broker.find"):
+            lost[record.task_id, str(record.facts["of"]).partition("@")[2]] = record
+        if record.what in ("broker.deliver", "broker.find"):
+            lost.pop((record.task_id, record.node), None)
+        elif record.what == "result.store" and record.facts["state"] in READY_STATES:
+            gone = lost.get((record.task_id, record.node))
+            if gone is not None:
+                told = f"{record.node} stored the end of {record.task_id}, which it had lost"
+                yield Finding("fenced", told, (gone, record))
+
+
+def given_up_aloud(world: SimWorld) -> Iterator[Finding]:
+    """By the worker that gave it up, as a warning or afterwards; not by one that died."""
+    died = {record.node for record in world.trace.find("fault.kill")}
+    said: dict[tuple[str, Any], int] = {}
+    for line in world.trace.find("worker.say"):
+        is_loud = line.facts["level"] not in _QUIET
+        said[line.node, line.task_id] = len(world.trace) if is_loud else line.index
+    for record in world.trace.find("broker.dead"):
+        known = record.task_id is None or record.node in died
+        if not known and said.get((record.node, record.task_id), 0) < record.index:
+            told = f"{record.node} gave up task {record.task_id}, and its log does not say so"
+            yield Finding("given-up-aloud", told, (record,))
+
+
+def call_in_time(world: SimWorld) -> Iterator[Finding]:
+    """A node that stood still meanwhile is not judged."""
+    frozen = {record.node for record in world.trace.find("fault.freeze")}
+    for record in world.trace.find("call.late"):
+        if record.node not in frozen:
+            took, limit = record.facts["took_s"], record.facts["limit_s"]
+            told = (
+                f"{record.facts['call']} on {record.node} took {took:g}s, with {limit:g}s to do it"
+            )
+            yield Finding("call-in-time", told, (record,))
+
+
 def _less_final(new: str, known: str) -> bool:
     return known in READY_STATES and precedence(new) > precedence(known)
 
@@ -158,7 +210,13 @@ def _still_there(world: SimWorld) -> set[MessageKey]:
     waiting = [held for queue in world.broker.topology.queues.values() for held in queue.peek()]
     waiting += [each.held for each in world.broker.parking.listed()]
     out = [one.held for session in world.broker.sessions for one in session.out.values()]
-    headers = [held.message.headers for held in (*waiting, *out)]
+    handed_over = [
+        held
+        for node in world.workers.values()
+        if node.intake is not None
+        for held in node.intake.handed_over
+    ]
+    headers = [held.message.headers for held in (*waiting, *out, *handed_over)]
     return {(each.get("id"), each.get("retries", 0)) for each in headers}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import Context, copy_context
+from datetime import tzinfo
 from functools import partial
 from signal import Signals
 from typing import Any, Final, Protocol
@@ -53,6 +54,7 @@ class Fleet(Ground):
         broker: str,
         store: str,
         choices: list[int] | None,
+        zone: tzinfo | None,
     ) -> None:
         self.apps: list[Any] = [apps] if isinstance(apps, App) else list(apps)
         super().__init__(
@@ -63,7 +65,7 @@ class Fleet(Ground):
             lease_s=float(self.apps[0].conf.taskq_lease_s),
             choices=choices,
         )
-        self._codec, self._outfit = codec, outfit
+        self._codec, self._outfit, self._zone = codec, outfit, zone
         self.stations: dict[str, Station] = {}
         self.restarts: dict[object, Callable[[], object]] = {}  # how each worker begins anew
         self.begun: dict[str, Callable[[], object]] = {}  # how one was last begun on a machine
@@ -266,6 +268,7 @@ class Fleet(Ground):
             store=self.store,
             mischief=self.mischief,
             wait_outside=self._wait_outside,
+            zone=self._zone,
         )
         self.stations[name] = station
         return station

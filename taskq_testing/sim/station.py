@@ -30,8 +30,6 @@ from taskq_testing.sim.trace import Trace
 class Station:
     """One machine."""
 
-    zone: tzinfo | None = None  # of its operating system; None: that of the real one
-
     def __init__(
         self,
         name: str,
@@ -44,8 +42,10 @@ class Station:
         store: StoreModel,
         mischief: dict[Mischief, None],
         wait_outside: Callable[[Awaited], None],
+        zone: tzinfo | None,
     ) -> None:
         self.name = name
+        self.zone = zone  # of its operating system; None: that of the real one
         self.scheduler = scheduler
         self.clock = NodeClock(scheduler.time, start_s, scheduler.sleep)
         troubles = (broker.troubles, store.troubles)

@@ -169,6 +169,11 @@ class StoreEnd:
         return "sim://"
 
     @property
+    def node(self) -> str:
+        """Whose it is."""
+        return self._hands.node
+
+    @property
     def address(self) -> str | None:
         """The same place as the broker, so that one script can write to both."""
         return f"sim/{self._broker}"

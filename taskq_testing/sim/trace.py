@@ -55,6 +55,7 @@ EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "beat.stop": "a beat was asked to stop",
         "beat.save": "a beat wrote its schedule file",
         "beat.exit": "a beat ended by itself",
+        "call.late": "a call of a port took longer than its limit",
         "fault.kill": "a node died with everything in it",
         "fault.kill_process": "one process of a worker died",
         "fault.freeze": "everything on a node stood still for a while",
@@ -127,6 +128,7 @@ class Trace:
         self._places: dict[str, list[int]] = {what: [] for what in EVENTS}
         self._records: list[Record] = []
         self._watches: dict[str, list[list[Any]]] = {}
+        self.onlookers: list[Callable[[Record], None]] = []  # they look, and change nothing
 
     def add(
         self, at_s: float, node: str, what: str, facts: dict[str, Any]
@@ -138,6 +140,8 @@ class Trace:
         self._nodes.append(node)
         self._kinds.append(what)
         self._facts.append(facts)
+        for look in self.onlookers:
+            look(self._record(place))
         watched = self._watches.get(what)
         return _triggered(watched, self._record(place)) if watched else []
 

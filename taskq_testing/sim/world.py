@@ -16,6 +16,7 @@ from contextvars import Token, copy_context
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, Self
+from zoneinfo import ZoneInfo
 
 from taskq import current
 from taskq.app.app import App
@@ -45,6 +46,7 @@ class SimWorld(Beats):
         broker: str = "redis",
         store: str = "counting",
         choices: list[int] | None = None,
+        zone: str | None = None,
     ) -> None:
         super().__init__(
             apps,
@@ -55,6 +57,7 @@ class SimWorld(Beats):
             broker=broker,
             store=store,
             choices=choices,
+            zone=None if zone is None else ZoneInfo(zone),
         )
         self._token: Token[Any] | None = None  # while it is active
         self._closed = False

@@ -14,6 +14,21 @@ from taskq_testing import World
 from taskq_testing.checks.registry import run_checks
 
 
+def test_machines_have_the_zone_of_their_world(
+    app: TaskQ, taskq_world: Callable[..., World]
+) -> None:
+    """`zone=` is that of every machine's operating system; bodies see its time of day."""
+
+    @app.task
+    def local() -> list[str]:
+        return [time.strftime("%H:%M"), str(dt.datetime.now())[11:16], str(dt.date.today())]  # noqa: DTZ005, DTZ011 - what is tested
+
+    world = taskq_world(app, zone="Asia/Tokyo", start="2030-01-01T20:00:00Z")
+    world.start_worker("w1")
+
+    assert local.delay().get() == ["05:00", "05:00", "2030-01-02"]
+
+
 def test_an_hour_of_sleep_costs_nothing(app: TaskQ, taskq_world: Callable[..., World]) -> None:
     """A hundred bodies that sleep an hour each are over in no time."""
 

@@ -16,6 +16,8 @@ from taskq_testing.sim.link import Call
 
 # A policy without pauses must not turn into an endless loop at one moment of virtual time.
 SHORTEST_PAUSE_S: Final = 0.01
+# Who ran out of time in a pause between two attempts looks at the clock after it.
+LONGEST_PAUSE_S: Final = 1.0
 
 
 class BrokerEnd:
@@ -40,7 +42,11 @@ class BrokerEnd:
         """Hand over; each message is a step of its own."""
         for outgoing in messages:
             self._hands.pause()
-            self._hand_over(outgoing)
+            began_s = self._hands.now_s()
+            try:
+                self._hand_over(outgoing)
+            finally:
+                self._judge(outgoing.options.timeout_s, self._hands.now_s() - began_s)
         self._hands.pause()
 
     def consume(
@@ -91,6 +97,10 @@ class BrokerEnd:
         if self._hands.link.cut:
             raise OperationalError(f"{self.name}: cannot connect: {self._hands.link.reason}")
         self._hands.go(self._hands.link, call, size, limit_s)
+
+    def _judge(self, limit_s: float | None, took_s: float) -> None:
+        if limit_s is not None and took_s > limit_s + LONGEST_PAUSE_S:
+            self._hands.say("call.late", call="publish", took_s=took_s, limit_s=limit_s)
 
     def _hand_over(self, outgoing: Outgoing) -> None:
         """Try as often and as long as the options say; what is unknown is sent once more."""

@@ -89,6 +89,11 @@ class IntakeEnd:
         """When the next parked message comes back to one of its queues."""
         return self._model.parking.next_at_s(self.queues)
 
+    @property
+    def handed_over(self) -> Sequence[Held]:
+        """What was claimed and is not ended, where the broker keeps no claims."""
+        return list(self._forgotten.values())
+
     # -- taking ----------------------------------------------------------------------------------
 
     def set_prefetch(self, count: int) -> None:

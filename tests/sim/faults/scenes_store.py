@@ -84,4 +84,5 @@ def unheard(stage: Stage) -> bool:
     world = stage.begun()
     stage.happens(node="client", for_=60)
     took_s = stage.took(lambda: stage.result.get(timeout=30))
-    return took_s >= 30 > world.trace.find("result.store")[0].at_s
+    stored_s: float = world.trace.find("result.store")[0].at_s
+    return took_s >= 30 > stored_s

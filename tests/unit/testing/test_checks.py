@@ -63,6 +63,32 @@ def leave_one(world: World, task_id: str) -> None:
     world.apps[0].tasks["work"].delay()
 
 
+def store_without_the_lease(world: World, task_id: str) -> None:
+    world.trace.add(1.0, "w2", "broker.restore", {"id": task_id, "of": "celery@w1"})
+    again(world, "result.store", id=task_id)
+
+
+def give_up_in_silence(world: World, task_id: str) -> None:
+    del task_id
+    world.trace.add(1.0, "w1", "broker.dead", {"id": "unspoken", "task": "work", "reason": "none"})
+
+
+def take_too_long(world: World, task_id: str) -> None:
+    del task_id
+    facts = {"call": "publish", "took_s": 30.0, "limit_s": 10.0}
+    world.trace.add(40.0, "client", "call.late", facts)
+
+
+def forget_the_body(world: World, task_id: str) -> None:
+    facts = {"id": task_id, "group": "g", "done": 2, "size": 2}
+    world.trace.add(1.0, "w1", "chord.count", facts)
+
+
+def leave_a_listener(world: World, task_id: str) -> None:
+    end = world.stations["w1"].store()
+    world.store.listeners[task_id] = {end: None}
+
+
 SPOILT: dict[str, Spoil] = {
     "nothing-lost": lose_the_ack,
     "duplicates-bounded": lambda world, _: again(world, "task.start"),
@@ -71,6 +97,11 @@ SPOILT: dict[str, Spoil] = {
     "revoked-stays": begin_though_revoked,
     "final-stays": lambda world, _: again(world, "result.store", state="RETRY"),
     "chord-body-once": release_twice,
+    "fenced": store_without_the_lease,
+    "given-up-aloud": give_up_in_silence,
+    "call-in-time": take_too_long,
+    "chord-ends": forget_the_body,
+    "nothing-left": leave_a_listener,
     "drained": leave_one,
 }
 
