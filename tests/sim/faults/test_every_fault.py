@@ -93,3 +93,29 @@ def test_what_makes_no_sense_is_refused(
     """A name, a value or a node that nobody has."""
     with pytest.raises((ValueError, TypeError), match=told):
         taskq_world(app).fault(name, **given)
+
+
+@pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
+def test_faults_leave_one_seed_one_history(app: TaskQ, broker: str) -> None:
+    """Many faults at once, twice with the same seed: the same trace."""
+
+    def run() -> str:
+        with World(app, seed=7, broker=broker) as world:
+            world.start_worker("w1")
+            world.start_worker("w2")
+            world.fault("network.delay", node="w1", by=0.3, for_=20)
+            world.fault("network.drop_reply", node="client", call="publish", nth=3)
+            world.fault("network.reorder", task="nap")
+            world.fault("payload.corrupt_body", task="note")
+            world.fault("app.raise_at", task="note", nth=2)
+            world.fault("clock.drift", node="w2", by=60)
+            world.at(4, lambda: world.fault("network.half_open", node="w2", notice=3))
+            world.at(6, lambda: world.fault("broker.restart", for_=2))
+            for number in range(6):
+                stage.nap.delay(number)
+                stage.note.delay(number)
+            world.run_until_quiet()
+            return world.trace.hash()
+
+    stage = Stage(app, World, broker, "none")
+    assert run() == run()
