@@ -65,7 +65,7 @@ def expire(stage: Stage) -> bool:
     world = stage.begun()
     world.run_until_quiet()
     stage.happens(task=stage.result.id)
-    return stage.app.AsyncResult(stage.result.id).state == "PENDING"
+    return bool(stage.app.AsyncResult(stage.result.id).state == "PENDING")
 
 
 @shows("backend.duplicate_final", *BOTH)
