@@ -39,9 +39,7 @@ BACKEND_ALIASES: Final[dict[str, str]] = {
 EXTENSIONS: Final = "celery.result_backends"
 
 
-def by_name(
-    backend: Any = None, loader: Any = None, extension_namespace: str = EXTENSIONS
-) -> Any:
+def by_name(backend: Any = None, loader: Any = None, extension_namespace: str = EXTENSIONS) -> Any:
     """Return the class of a backend: by its alias, by its path, or itself."""
     if backend is not None and not isinstance(backend, str):
         return backend

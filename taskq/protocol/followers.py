@@ -13,8 +13,9 @@ from taskq.errors import InvalidTaskError
 
 LISTS: Final = ("callbacks", "errbacks", "chain")
 ONE: Final = "chord"
-# Members of a group are numbered; what is no number of that size would stop whoever counts.
-MOST_INDEX: Final = 2**31
+# Members of a group are numbered; what is no number of that size (one that a sorted set of Redis
+# keeps exactly) would stop whoever counts.
+MOST_INDEX: Final = 2**53
 # Signatures in signatures: far deeper than anybody's workflow, and safe for a stack.
 MOST_DEEP: Final = 200
 

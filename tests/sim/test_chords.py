@@ -497,3 +497,20 @@ def test_what_a_member_adds_and_then_fails_is_not_sent(tasks: Tasks, taskq_world
     assert (result.state, type(result.result)) == ("FAILURE", ChordError)
     assert tasks.sent(world, "add") == []
     assert run_checks(world) == []
+
+
+def test_a_member_that_was_added_may_add_members(tasks: Tasks, taskq_world: Make) -> None:
+    """However deep, and from wherever in a large header."""
+
+    @tasks.app.task(name="adds", bind=True)
+    def adds(self: Any, more: int) -> int:
+        if more:
+            self.add_to_chord(adds.s(more - 1))
+        return 1
+
+    world = taskq_world(tasks.app)
+    world.start_worker("w1")
+    header = [adds.s(3), *[adds.s(0) for _ in range(3000)], adds.s(3)]
+
+    assert chord(header)(tasks.total.s()).get() == 3002 + 6
+    assert run_checks(world) == []
