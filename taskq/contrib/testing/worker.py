@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from logging.handlers import QueueHandler
+from logging import handlers
 from typing import Any, Final
 
 from taskq.app.log import get_logger, mlevel
@@ -58,7 +58,7 @@ class TestWorkController(WorkController):
 
     __test__ = False  # else pytest takes it for tests where it is imported
 
-    class QueueHandler(QueueHandler):
+    class QueueHandler(handlers.QueueHandler):
         """What a forked child logs with."""
 
     logger_queue: Records | None = None  # where children send records; None: there are none
