@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -71,6 +72,45 @@ def test_a_package_with_classes_routes_signals_and_requests(
 
         shop.wait_for("the shop is open on celery@")
         shop.wait_for("handler of shop.tasks.count: ValueError")
+
+
+def test_next_steps(servers: dict[str, str], tmp_path: Path) -> None:
+    """A package with its app in ``proj.celery``: calls, canvas, routing, looking in."""
+    words = ["chords"] if servers["PROGRAM_BACKEND"] != "rpc://" else []
+    told = ("-c", "2", "-Q", "celery,hipri,lopri")
+    with worker(tmp_path, *told, app="proj", env=servers, cwd=PROGRAMS, command=CELERY):
+        out = run("next_steps.py", *words, env=servers)
+
+    assert "next steps done" in out
+
+
+def test_periodic_tasks(servers: dict[str, str], tmp_path: Path) -> None:
+    """``worker -B``: what settings say and what is added at configuration comes each second."""
+    notes = tmp_path / "notes"
+    env = {**servers, "PROGRAM_NOTES": str(notes)}
+    told = ("-c", "1", "-B", "-s", str(tmp_path / "schedule"))
+    with worker(tmp_path, *told, app="periodic", env=env, cwd=PROGRAMS, command=CELERY):
+        deadline = time.monotonic() + 60
+        while not (notes.exists() and min(_counts(notes).values()) >= 2):
+            assert time.monotonic() < deadline, notes.exists() and notes.read_text()
+            time.sleep(0.1)
+
+    assert set(_counts(notes)) == {"settings", "added"}
+
+
+def _counts(notes: Path) -> dict[str, int]:
+    words = notes.read_text().split()
+    return {word: words.count(word) for word in ["settings", "added", *words]}
+
+
+def test_abortable_tasks(servers: dict[str, str], tmp_path: Path) -> None:
+    """A body that asks whether it is still wanted, on stores that can be asked."""
+    if servers["PROGRAM_BACKEND"] == "rpc://":
+        return  # its results are messages: nobody can be asked
+    with worker(tmp_path, "-c", "1", app="aborting", env=servers, cwd=PROGRAMS, command=CELERY):
+        out = run("aborting.py", env=servers)
+
+    assert "aborting done" in out
 
 
 def test_the_package_in_memory() -> None:
