@@ -1,6 +1,6 @@
 """How long a chord of 1,000 members that do nothing takes, beside Celery, on one Redis.
 
-``python -m tests.real.canvas.bench``: two prefork processes of each library, one after the other,
+``python -m tests.bench.chords``: two prefork processes of each library, one after the other,
 on an empty server of its own.  ``TASKQ_CELERY_PYTHON`` names a Python that has Celery.  The time
 goes from the call of the chord to the result of its body, in the client; best and middle of some
 rounds.  Nothing is tested here: the numbers are for people, and for docs/performance.md.
@@ -32,7 +32,7 @@ def measure(library: str, python: str, url: str, members: int) -> dict[str, list
         worker(
             Path(folder),
             *("-c", "2", "-l", "WARNING"),
-            app="bench_program",
+            app="chords_program",
             env=env,
             cwd=HERE,
             ready=False,
@@ -40,7 +40,7 @@ def measure(library: str, python: str, url: str, members: int) -> dict[str, list
         ),
     ):
         said = subprocess.run(
-            [python, "bench_program.py", str(members), str(ROUNDS)],
+            [python, "chords_program.py", str(members), str(ROUNDS)],
             cwd=HERE,
             env={**os.environ, **env},
             stdout=subprocess.PIPE,
