@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Final
 
-__all__ = ["gen_task_name", "module_name"]
+__all__ = ["BUILTIN", "gen_task_name", "module_name"]
+
+# Tasks that taskq and Celery bring themselves; people are not shown them.
+BUILTIN: Final = ("celery.", "taskq.")
 
 
 def gen_task_name(main: str | None, name: str, module: str | None) -> str:

@@ -8,13 +8,12 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from typing import Any, Final
 
+from taskq.app.naming import BUILTIN
 from taskq.conf import sanitize_url
 from taskq.wiring.brokers import DEFAULT_URL
 
 WIDTH: Final = 72
 LABEL: Final = 11
-# Tasks that taskq brings itself.
-BUILTIN: Final = "celery."
 
 
 def banner(app: Any, worker: Any, *, with_tasks: bool) -> str:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import code
 import importlib
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import click
 
+from taskq.app.naming import BUILTIN
 from taskq.cli.context import CLIContext
 from taskq.cli.errors import CommandError
 from taskq.cli.extending import AppCommand
 from taskq.wiring.patching import patch_for
-
-BUILTIN: Final = "celery."
 
 
 @click.command("shell", cls=AppCommand)

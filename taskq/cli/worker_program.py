@@ -10,7 +10,8 @@ import os
 import sys
 from typing import Any
 
-from taskq.cli.banner import BUILTIN, banner
+from taskq.app.naming import BUILTIN
+from taskq.cli.banner import banner
 from taskq.compat.platforms import set_process_title
 from taskq.worker import WorkController
 
@@ -69,7 +70,12 @@ class Worker(WorkController):
         level = self.loglevel
         return self.tasklist() if isinstance(level, int) and level <= logging.INFO else None
 
-    def tasklist(self, include_builtins: bool = True, sep: str = "\n", int_: str = BUILTIN) -> str:
+    def tasklist(
+        self,
+        include_builtins: bool = True,
+        sep: str = "\n",
+        int_: str | tuple[str, ...] = BUILTIN,
+    ) -> str:
         """Return the names of tasks, a line for each."""
         names = sorted(self.app.tasks)
         shown = (name for name in names if include_builtins or not name.startswith(int_))

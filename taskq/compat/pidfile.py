@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from taskq.errors import LockFailed
-from taskq.runtime.process import PidFile
+from taskq.runtime.process import PidFile, is_alive
 
 __all__ = ["Pidfile", "create_pidlock"]
 
@@ -68,7 +68,7 @@ class Pidfile:
     def remove_if_stale(self) -> bool:
         """Remove it if its process is gone, or is this one; returns whether that is so."""
         pid = self._pid_or_none()
-        if pid is None or pid == os.getpid() or not _lives(pid):
+        if pid is None or pid == os.getpid() or not is_alive(pid):
             self.remove()
             return True
         return False
@@ -76,16 +76,6 @@ class Pidfile:
     def write_pid(self) -> None:
         """Write this process's number into a file that is not there yet."""
         self._file.acquire()
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True  # another user's
-    return True
 
 
 def create_pidlock(pidfile: str, on_exit: bool = True) -> Pidfile:

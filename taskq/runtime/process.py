@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FrameType
 from typing import Final
 
@@ -26,6 +27,8 @@ SAFE_UMASK: Final = 0o022
 WORLD_WRITABLE: Final = 0o002
 # More than any pid; a longer file is somebody else's.
 PIDFILE_BYTES: Final = 64
+# States of processes of which nothing but their exit code is left.
+ENDED: Final = "ZX"
 
 
 # -- signals -----------------------------------------------------------------------------------
@@ -97,7 +100,7 @@ class PidFile:
             return None
         except (OSError, ValueError) as error:
             raise LockFailed(self.path, None, f"it is no pid file ({error})") from error
-        return pid if pid != os.getpid() and _lives(pid) else None
+        return pid if pid != os.getpid() and is_alive(pid) else None
 
     def _remove_if_stale(self) -> None:
         self.refuse_if_held()
@@ -131,14 +134,19 @@ def _locked(folder: str) -> Iterator[None]:
         os.close(handle)
 
 
-def _lives(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether a process lives; one that has ended, and waits for its parent to ask, does not."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:  # it lives, and is another user's
         return True
-    return True
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return True  # the system does not show it, or it ends right now
+    return stat.rpartition(")")[2].split()[0] not in ENDED
 
 
 # -- user and group ----------------------------------------------------------------------------

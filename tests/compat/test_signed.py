@@ -38,7 +38,7 @@ def test_only_what_the_house_has_signed_is_run(
     with worker(keys, "-c", "1", app="signed", env=env, cwd=PROGRAMS, command=CELERY) as house:
         run("signed.py", "stranger", env={**env, "PROGRAM_KEY": "stranger"})
         house.wait_for(r"Task signed.add\[refused\] received", timeout_s=60)
-        house.wait_for("Rejected a message", timeout_s=60)
+        house.wait_for("was rejected, its message cannot be read", timeout_s=60)
         out = run("signed.py", "trusted", env=env)
 
     assert "sent" in out

@@ -18,14 +18,18 @@ def handle_of(place: EagerPlace, handle: Any) -> Any:
     """Return the same handle, ready, with all that stands before it."""
     if handle is None:
         return None
+    first = last = _ready(place, handle)
+    while (handle := handle.parent) is not None:  # of a long chain there are thousands
+        last.parent = _ready(place, handle)
+        last = last.parent
+    return first
+
+
+def _ready(place: EagerPlace, handle: Any) -> Any:
     members = getattr(handle, "results", None)
     if members is None:
-        ready: Any = _of_task(place, handle.id)
-    else:
-        ready = place.app.GroupResult(handle.id, [handle_of(place, each) for each in members])
-    if handle.parent is not None:
-        ready.parent = handle_of(place, handle.parent)
-    return ready
+        return _of_task(place, handle.id)
+    return place.app.GroupResult(handle.id, [handle_of(place, each) for each in members])
 
 
 def _of_task(place: EagerPlace, task_id: str) -> EagerResult[Any]:

@@ -35,7 +35,7 @@ def test_tasks_are_shown_selected_and_revoked(
         Terminal(EVENTS, cwd=HERE, env=env) as terminal,
     ):
         terminal.wait_for("Workers online")
-        terminal.wait_for("STATE")
+        terminal.wait_for("ry@")  # it hears; the screen is told of what changes in "none" alone
         assert client.plain.delay(1234).get(timeout=60) == 1234
         terminal.wait_for("beside.plain")
         terminal.wait_for("SUCCESS")

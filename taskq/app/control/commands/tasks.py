@@ -10,14 +10,13 @@ from taskq.app.control.panel import inspect_command
 from taskq.app.control.plain import plain
 from taskq.app.control.state import State
 from taskq.app.incoming import decode
+from taskq.app.naming import BUILTIN
 from taskq.core.views import TaskView
 from taskq.errors import TaskqError
 from taskq.ports import Job, KeepsParked, Parked
 
 __all__ = ["active", "query_task", "registered", "reserved", "revoked", "scheduled"]
 
-# What taskq and Celery bring themselves.
-BUILTIN: Final = "celery."
 SHOWN_OF_A_TASK: Final = ("exchange", "routing_key", "rate_limit")
 # How many of those that the broker keeps for later are shown.
 MOST_PARKED: Final = 1000
